@@ -1,0 +1,1 @@
+"""Candlewright learns and serves: data, models, forecasts, registry, service. Never imports freqtrade."""

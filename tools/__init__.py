@@ -1,0 +1,1 @@
+"""The commands behind `tools/start.sh`. Nobody imports this package."""
