@@ -59,11 +59,11 @@ install_everything() {
   "${pip[@]}" -c "$root/constraints.txt" pip setuptools wheel cython numpy
   say "[3/5] torch 2.13.0 (the largest part; minutes on a slow line)"
   [ -z "${CANDLEWRIGHT_TORCH_INDEX:-}" ] || torch_index=(--index-url "$CANDLEWRIGHT_TORCH_INDEX")
-  "${pip[@]}" "${torch_index[@]}" -c "$root/constraints.txt" torch==2.13.0
+  "${pip[@]}" ${torch_index[@]+"${torch_index[@]}"} -c "$root/constraints.txt" torch==2.13.0
   say "[4/5] compiling the kernels"
   "${pip[@]}" --no-build-isolation --no-deps --force-reinstall "$root/kernels"
   say "[5/5] Freqtrade, BentoML, MLflow and the rest"
-  "${pip[@]}" --no-build-isolation -c "$root/constraints.txt" -e "$root[train,serve,trade,exchange,report,dev]"
+  "${pip[@]}" --no-build-isolation -c "$root/constraints.txt" -e "${root}[train,serve,trade,exchange,report,dev]"
   fingerprint >"$stamp"
   say "environment ready after $((SECONDS - started)) s"
 }
