@@ -1,9 +1,18 @@
 #!/usr/bin/env bash
-# Install the Debian packages that tests need beyond Python: a browser that opens the report page.
+# Install the Debian packages that are needed beyond Python; start.sh calls this by itself when one is missing.
+#   tools/system-packages.sh build   a C compiler, venv and the Python headers, to build the kernels
+#   tools/system-packages.sh test    a browser that opens the report page in its test
 # What is there already is left alone; `apt-get update` runs once, and only when something is missing.
 set -euo pipefail
 
-packages=(chromium)
+case ${1:-} in
+  build) packages=(gcc libc6-dev python3-dev python3-venv) ;;
+  test) packages=(chromium) ;;
+  *)
+    echo "usage: tools/system-packages.sh build|test" >&2
+    exit 2
+    ;;
+esac
 
 installed() {
   [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]

@@ -1,0 +1,247 @@
+"""The verbs of `tools/start.sh`: names, options and help; the work is in `tools.commands`.
+
+From: the command line. To: one function of `tools.commands` per verb, imported only when its verb is asked for, so
+that an answer costs a fraction of a second. stdout carries the result, stderr the story, the exit code the verdict.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.errors import UserError
+
+UsageError = typer.BadParameter.__mro__[1]  # click's, wherever this typer keeps its click
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Candlewright: Freqtrade strategies with forecasts from a served, versioned model.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SEVERAL = ("--pairs", "--strategy")  # options that take one or more values: `--pairs A B C`
+
+Datadir = Annotated[Path | None, typer.Option(help="Freqtrade data directory [default: USER_DATA/data/binance].")]
+Pairs = Annotated[list[str] | None, typer.Option(help="Pairs, such as BTC/USDT:USDT ETH/USDT:USDT.")]
+Port = Annotated[int | None, typer.Option(help="Port on 127.0.0.1 [default: the service's own].")]
+Foreground = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal; Ctrl-C ends it.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
+Rest = Annotated[list[str] | None, typer.Argument(help="More arguments for the program behind the verb, after `--`.")]
+
+
+@app.callback()
+def main_options(
+    user_data: Annotated[
+        Path | None, typer.Option(help="Another folder for data, models, logs and keys [default: user_data].")
+    ] = None,
+) -> None:
+    """Remember the options that stand before the verb."""
+    if user_data is not None:
+        os.environ["CANDLEWRIGHT_USER_DATA"] = str(user_data.absolute())
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(help="Days of synthetic 15m candles.")] = 150,
+    seed: Seed = 7,
+) -> int:
+    """Do the main job offline: synthetic market, three model versions, service, two backtests, reports."""
+    from tools.commands.demo import demo as run
+
+    return run(days, seed)
+
+
+@app.command()
+def test(
+    fast: Annotated[bool, typer.Option("--fast", help="Leave out the slow and the end-to-end tests.")] = False,
+    rest: Rest = None,
+) -> int:
+    """Lint, check types and run all tests."""
+    from tools.commands.test import test as run
+
+    return run(fast, rest or [])
+
+
+@app.command()
+def setup() -> int:
+    """Make the environment, the folders and the keys; nothing else (every other verb does this first)."""
+    from tools.commands.setup import setup as run
+
+    return run()
+
+
+@app.command()
+def train(
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    timeframe: Annotated[str, typer.Option(help="Timeframe of the candles.")] = "15m",
+    walk_forward: Annotated[int, typer.Option(help="Versions in the chain, each valid for the period after it.")] = 1,
+    period: Annotated[str | None, typer.Option(help="Length of one such period, such as 31d.")] = None,
+    until: Annotated[str | None, typer.Option(help="Ignore candles from this day on, such as 2025-10-01.")] = None,
+    config: Annotated[list[str] | None, typer.Option(help="Profiles or YAML files, later ones win [base].")] = None,
+    line: Annotated[str | None, typer.Option(help="Name of the model line [default: unified-TIMEFRAME].")] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server or database [default: SQLite].")] = None,
+    seed: Seed = 7,
+) -> int:
+    """Train forecasters, log them in MLflow, sign them and hand them to the service."""
+    from tools.commands.train import train as run
+
+    return run(datadir, pairs, timeframe, walk_forward, period, until, config, line, tracking_uri, seed)
+
+
+@app.command()
+def serve(port: Port = None, foreground: Foreground = False) -> int:
+    """Start the inference service (BentoML) on 127.0.0.1:3000."""
+    from tools.commands.background import serve as run
+
+    return run(port, foreground)
+
+
+@app.command()
+def mlflow(port: Port = None, foreground: Foreground = False) -> int:
+    """Start the MLflow UI on 127.0.0.1:5000."""
+    from tools.commands.background import mlflow as run
+
+    return run(port, foreground)
+
+
+@app.command()
+def exchange(
+    port: Port = None,
+    foreground: Foreground = False,
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    days: Annotated[int, typer.Option(help="Days of synthetic candles.")] = 200,
+    seed: Seed = 7,
+) -> int:
+    """Start the simulated exchange on 127.0.0.1:8086: a synthetic market, or a data directory replayed."""
+    from tools.commands.background import exchange as run
+
+    return run(port, foreground, datadir, pairs, days, seed)
+
+
+@app.command()
+def backtest(
+    strategy: Annotated[list[str] | None, typer.Option(help="Strategies, one report each [NNPredictor].")] = None,
+    timerange: Annotated[str | None, typer.Option(help="Freqtrade's form: 20250701-20250930.")] = None,
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    timeframe: Annotated[str | None, typer.Option(help="Instead of the strategy's own.")] = None,
+    mode: Annotated[str, typer.Option(help="futures or spot.")] = "futures",
+    exchange: Annotated[str, typer.Option(help="sim (offline) or binance (its market list is asked).")] = "sim",
+    rest: Rest = None,
+) -> int:
+    """Run `freqtrade backtesting` with the served forecasts and write a report."""
+    from tools.commands.backtest import backtest as run
+
+    return run(strategy or ["NNPredictor"], timerange, datadir, pairs, timeframe, mode, exchange, rest or [])
+
+
+@app.command()
+def freqtrade(
+    rest: Annotated[list[str], typer.Argument(help="The Freqtrade command, then, after `--`, its arguments.")],
+    mode: Annotated[str, typer.Option(help="futures or spot.")] = "futures",
+    exchange: Annotated[str, typer.Option(help="sim or binance.")] = "sim",
+) -> int:
+    """Run any Freqtrade command on the merged configuration, such as `freqtrade download-data -- --days 30`."""
+    from tools.commands.freqtrade import freqtrade as run
+
+    return run(rest[0], rest[1:], mode, exchange)
+
+
+@app.command()
+def report(
+    result: Annotated[Path | None, typer.Argument(help="A backtest result [default: the newest].")] = None,
+    datadir: Datadir = None,
+    out: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
+) -> int:
+    """Turn a backtest result into one HTML page."""
+    from tools.commands.backtest import report_again
+
+    return report_again(result, datadir, out)
+
+
+@app.command()
+def status() -> int:
+    """List the services that run, their ports and logs."""
+    from tools.commands.status import status as run
+
+    return run()
+
+
+@app.command()
+def stop(name: Annotated[str | None, typer.Argument(help="One service [default: all that were started here].")] = None) -> int:
+    """End the services that start.sh started, and nothing else."""
+    from tools.commands.status import stop as run
+
+    return run(name)
+
+
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="Findings as JSON on stdout.")] = False) -> int:
+    """Check Python, compiler, packages, ports, disk, data, registry, service and exchange."""
+    from tools.commands.doctor import doctor as run
+
+    return run(json)
+
+
+@app.command("help")
+def help_(verb: Annotated[str | None, typer.Argument(help="A verb.")] = None) -> int:
+    """Show the verbs, or the options of one."""
+    return main([verb, "--help"] if verb else ["--help"])
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """Return `--pairs A B` as `--pairs A --pairs B`, which is what typer reads."""
+    result: list[str] = []
+    option = None
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return result + arguments[position:]
+        if argument.startswith("-"):
+            option = argument if argument in SEVERAL else None
+        elif option and result[-1] != option:
+            result.append(option)
+        result.append(argument)
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return its exit code; a user's slip is one line, never a traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(spread(arguments) or ["--help"], prog_name="tools/start.sh", standalone_mode=False)
+    except UsageError as error:
+        return complain(one_line(error))
+    except UserError as error:
+        return complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return complain("interrupted", code=130)
+    return int(code or 0)
+
+
+def one_line(error) -> str:
+    """Return a slip of the command line as one line with the nearest known word."""
+    message = error.format_message().splitlines()[0].split(" Did you mean")[0].rstrip()
+    known: list[str] = []
+    wanted = getattr(error, "option_name", "") or message.split("'")[-2] if "'" in message else ""
+    if getattr(error, "option_name", None) and error.ctx:
+        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+    elif "No such command" in message:
+        known = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.0)
+    return f"{message} {f'The nearest known one is {nearest[0]}.' if nearest else ''}".rstrip()
+
+
+def complain(sentence: str, code: int = 2) -> int:
+    print(f"candlewright: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

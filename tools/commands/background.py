@@ -1,0 +1,81 @@
+"""`serve`, `mlflow`, `exchange`: start one service, in the background unless asked otherwise.
+
+From: the registry, MLflow's database, a data directory. To: `tools.services`, which keeps pid files and logs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.commands.say import say
+from tools.errors import UserError
+from tools.home import Home
+from tools.ports import LOOPBACK, holder, is_free
+from tools.services import DEFAULT_PORTS, start
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def service_command(port: int) -> list[str]:
+    """Return the command line of the inference service; its key is read from a file, never passed here."""
+    return [sys.executable, "-m", "nn.service", "--host", LOOPBACK, "--port", str(port)]
+
+
+def mlflow_command(home: Home, port: int) -> list[str]:
+    """Return the command line of the MLflow UI on loopback, answering to local host names alone."""
+    return [
+        *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port)),
+        *("--backend-store-uri", home.tracking_uri, "--default-artifact-root", home.mlflow_artifacts.as_uri()),
+        *("--workers", "1", "--allowed-hosts", f"localhost:{port},{LOOPBACK}:{port}"),
+    ]
+
+
+def exchange_command(port: int, datadir: Path | None, pairs: Sequence[str] | None, days: int, seed: int) -> list[str]:
+    """Return the command line of the simulated exchange: `datadir` replayed if there is one, else synthetic."""
+    argv = [sys.executable, "-m", "tools.exchange", "--host", LOOPBACK, "--port", str(port)]
+    if datadir is not None:
+        return [*argv, "--datadir", str(datadir)]
+    argv += ["--synthetic", "--seed", str(seed), "--days", str(days)]
+    return [*argv, "--pairs", *pairs] if pairs else argv
+
+
+def serve(port: int | None, foreground: bool) -> int:
+    home = Home.find()
+    home.make()
+    port = port or DEFAULT_PORTS["service"]
+    return run(home, "service", service_command(port), port, foreground)
+
+
+def mlflow(port: int | None, foreground: bool) -> int:
+    home = Home.find()
+    home.make()
+    port = port or DEFAULT_PORTS["mlflow"]
+    return run(home, "mlflow", mlflow_command(home, port), port, foreground)
+
+
+def exchange(
+    port: int | None, foreground: bool, datadir: Path | None, pairs: Sequence[str] | None, days: int, seed: int
+) -> int:
+    home = Home.find()
+    home.make()
+    port = port or DEFAULT_PORTS["exchange"]
+    if datadir is not None and not datadir.is_dir():
+        raise UserError(f"{datadir}: no such data directory")
+    return run(home, "exchange", exchange_command(port, datadir, pairs, days, seed), port, foreground)
+
+
+def run(home: Home, name: str, command: list[str], port: int, foreground: bool) -> int:
+    """Run a service here, or in the background; say where it answers."""
+    if foreground:
+        if not is_free(port):
+            raise UserError(f"port {port} for {name} is taken by {holder(port)}; choose another with --port")
+        return subprocess.run(command, env=home.child_environment(), cwd=home.root, check=False).returncode
+    say(f"starting {name} on port {port}")
+    started = start(home, name, command, port)
+    say(f"{name} answers at {started.url} (pid {started.pid}, log {started.log}); `tools/start.sh stop {name}` ends it")
+    print(started.url)
+    return 0

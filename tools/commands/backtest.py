@@ -1,0 +1,184 @@
+"""`backtest` and `report`: Freqtrade's own backtest, with everything it asks for started beside it.
+
+From: candles in a data directory, the registry's chain of versions. To: Freqtrade's result, a report in
+`user_data/reports/`. The simulated exchange and, for neural strategies, the inference service live only as long
+as the backtest, on free ports; a service that start.sh already runs is used as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tools.commands.background import exchange_command, service_command
+from tools.commands.freqtrade import layers
+from tools.commands.say import say
+from tools.commands.train import data_directory
+from tools.errors import UserError
+from tools.freqtrade import at_port, merged_config, run_freqtrade
+from tools.home import Home
+from tools.ports import free_port
+from tools.services import running, temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """One finished backtest: where its parts lie."""
+
+    strategy: str
+    result: Path
+    report: Path
+    summary: dict[str, Any]
+
+
+def backtest(
+    strategies: Sequence[str],
+    timerange: str | None,
+    datadir: Path | None,
+    pairs: Sequence[str] | None,
+    timeframe: str | None,
+    mode: str,
+    exchange: str,
+    rest: Sequence[str],
+) -> int:
+    """Run one backtest and report per strategy; return 0 if all of them finished."""
+    home = Home.find()
+    home.make()
+    done = run_backtests(home, strategies, timerange, data_directory(home, datadir), pairs, timeframe, mode, exchange, rest)
+    for each in done:
+        print(each.report)
+    return 0 if len(done) == len(strategies) else 1
+
+
+def run_backtests(
+    home: Home,
+    strategies: Sequence[str],
+    timerange: str | None,
+    datadir: Path,
+    pairs: Sequence[str] | None,
+    timeframe: str | None,
+    mode: str,
+    exchange: str,
+    rest: Sequence[str] = (),
+) -> list[Backtest]:
+    """Start what the backtests need, run them one after the other, report each, end what was started."""
+    overrides: dict[str, Any] = {"strategy_path": str(home.root / "strategies")}
+    if pairs:
+        overrides["exchange"] = {"pair_whitelist": list(pairs)}
+    config = merged_config(home, layers(mode, exchange), overrides)
+    done = []
+    with ExitStack() as stack:
+        if exchange == "sim":
+            port = free_port()
+            say("starting the simulated exchange for its list of markets")
+            command = exchange_command(port, datadir, pairs, 0, 0)
+            stack.enter_context(temporary(home, f"exchange-{port}", command, port))
+            config = at_port(config, port)
+        environment = {}
+        if any(is_neural(home, name) for name in strategies):
+            environment["CANDLEWRIGHT_SERVICE_URL"] = service_url(home, stack)
+        for name in strategies:
+            log = home.logs / f"forecasts-{name}-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
+            argv = ["--strategy", name, "--datadir", str(datadir), "--export", "trades", "--cache", "none"]
+            argv += ["--timerange", timerange] if timerange else []
+            argv += ["--timeframe", timeframe] if timeframe else []
+            say(f"freqtrade backtesting {name}")
+            began = time.monotonic()
+            code = run_freqtrade(
+                home, "backtesting", config, [*argv, *rest], CANDLEWRIGHT_FORECAST_LOG=str(log), **environment
+            )
+            if code:
+                say(f"[red]freqtrade backtesting {name} ended with exit code {code}[/red]; its own words are above")
+                continue
+            say(f"{name}: backtest done in {time.monotonic() - began:.0f} s")
+            done.append(write_report(home, name, newest_result(home), datadir, log))
+    return done
+
+
+def is_neural(home: Home, strategy: str) -> bool:
+    """Return whether a shipped strategy asks the service for forecasts; a strategy of the user's own is taken to."""
+    for path in (home.root / "strategies").glob("*.py"):
+        text = path.read_text()
+        if f"class {strategy}(" in text:
+            return "forecast_source" in text
+    return True
+
+
+def service_url(home: Home, stack: ExitStack) -> str:
+    """Return the address of the running service, or of one started for the length of the stack."""
+    if (service := running(home, "service")) is not None:
+        say(f"using the inference service at {service.url}")
+        return service.url
+    port = free_port()
+    say("starting the inference service")
+    started = stack.enter_context(temporary(home, f"service-{port}", service_command(port), port))
+    wait_for_model(started.url)
+    return started.url
+
+
+def wait_for_model(url: str, seconds: float = 30.0) -> None:
+    """Wait until a model is loaded; without one the backtest still runs, and opens nothing."""
+    deadline = time.monotonic() + seconds
+    answer = None
+    while time.monotonic() < deadline:
+        answer = httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False)
+        if answer.status_code == 200:
+            return
+        time.sleep(0.25)
+    why = answer.text.strip()[:200] if answer is not None else ""
+    say(f"[yellow]the service has no model that it may serve[/yellow] ({why}): neural strategies will open nothing. "
+        "Train one with `tools/start.sh train`.")
+
+
+def newest_result(home: Home) -> Path:
+    """Return the backtest result that Freqtrade wrote last.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    folder = home.user_data / "backtest_results"
+    try:
+        return folder / json.loads((folder / ".last_result.json").read_text())["latest_backtest"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder}: no backtest result to report ({error}); run `tools/start.sh backtest` first") from None
+
+
+def write_report(home: Home, strategy: str, result: Path, datadir: Path, log: Path | None) -> Backtest:
+    """Write the HTML page and its JSON beside each other and return where."""
+    folder = home.user_data / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{strategy}-{result.stem.removeprefix('backtest-result-')}.html"
+    argv = [sys.executable, "-m", "tools.report", str(result), "--datadir", str(datadir)]
+    argv += ["--out", str(page), "--json", str(page.with_suffix(".json"))]
+    argv += ["--forecast-log", str(log)] if log is not None and log.exists() else []
+    code = subprocess.run(argv, env=home.child_environment(), cwd=home.root, stdout=sys.stderr, check=False).returncode
+    if code:
+        raise UserError(f"the report on {result} could not be written (exit code {code}); its own words are above")
+    say(f"report: {page}")
+    return Backtest(strategy, result, page, json.loads(page.with_suffix(".json").read_text()))
+
+
+def report_again(result: Path | None, datadir: Path | None, out: Path | None) -> int:
+    """`report`: write the page of an older result, or of the newest."""
+    home = Home.find()
+    home.make()
+    chosen = result or newest_result(home)
+    if not chosen.exists():
+        raise UserError(f"{chosen}: no such backtest result")
+    done = write_report(home, "report", chosen, data_directory(home, datadir), None)
+    page = done.report if out is None else done.report.rename(out)
+    print(page)
+    return 0
