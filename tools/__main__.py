@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     help="Candlewright: Freqtrade strategies with forecasts from a served, versioned model.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 SEVERAL = ("--pairs", "--strategy")  # options that take one or more values: `--pairs A B C`
@@ -56,8 +56,8 @@ def demo(
     return run(days, seed)
 
 
-@app.command()
-def test(
+@app.command("test")
+def test_(
     fast: Annotated[bool, typer.Option("--fast", help="Leave out the slow and the end-to-end tests.")] = False,
     rest: Rest = None,
 ) -> int:
@@ -175,7 +175,9 @@ def status() -> int:
 
 
 @app.command()
-def stop(name: Annotated[str | None, typer.Argument(help="One service [default: all that were started here].")] = None) -> int:
+def stop(
+    name: Annotated[str | None, typer.Argument(help="One service [default: all that were started here].")] = None,
+) -> int:
     """End the services that start.sh started, and nothing else."""
     from tools.commands.status import stop as run
 
@@ -227,15 +229,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def one_line(error) -> str:
     """Return a slip of the command line as one line with the nearest known word."""
-    message = error.format_message().splitlines()[0].split(" Did you mean")[0].rstrip()
-    known: list[str] = []
-    wanted = getattr(error, "option_name", "") or message.split("'")[-2] if "'" in message else ""
-    if getattr(error, "option_name", None) and error.ctx:
-        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
-    elif "No such command" in message:
+    message = error.format_message().splitlines()[0]
+    if option := getattr(error, "option_name", None):
+        known = [name for parameter in error.ctx.command.params for name in parameter.opts if name.startswith("--")]
+        return f"no option {option}; the nearest known one is {nearest(option, known)}"
+    if message.startswith("No such command"):
+        verb = message.split("'")[1]
         known = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-    nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.0)
-    return f"{message} {f'The nearest known one is {nearest[0]}.' if nearest else ''}".rstrip()
+        return f"no verb {verb}; the nearest known one is {nearest(verb, known)} (`tools/start.sh help` lists them)"
+    return message
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return the known word that is most like this one."""
+    return max(known, key=lambda each: difflib.SequenceMatcher(None, word, each).ratio())
 
 
 def complain(sentence: str, code: int = 2) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tools.home import Home
 
 DEFAULT_PORTS = {"service": 3000, "mlflow": 5000, "exchange": 8086}
+CHILDREN: dict[int, subprocess.Popen] = {}  # what this process itself started, so that it can be waited for
 READY_PATHS = {"service": "/livez", "mlflow": "/health", "exchange": "/api/v3/ping"}
 
 
@@ -118,6 +119,7 @@ def start(
             cwd=home.user_data.parent,
             start_new_session=True,  # a Ctrl-C in the terminal is not meant for a background service
         )
+    CHILDREN[process.pid] = process
     started = Running(name, process.pid, psutil.Process(process.pid).create_time(), port, str(log), detail)
     write_json(home.run / f"{name}.json", asdict(started))
     deadline = time.monotonic() + wait
@@ -148,6 +150,8 @@ def stop(home: Home, name: str, grace: float = 10.0) -> bool:
     for member in alive:
         _signal(member, "kill")
     psutil.wait_procs(alive, timeout=grace)
+    if child := CHILDREN.pop(process.pid, None):
+        child.wait(grace)
     (home.run / f"{name}.json").unlink(missing_ok=True)
     return True
 

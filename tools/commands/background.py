@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.commands.say import say
+from tools.commands.train import data_directory
 from tools.errors import UserError
 from tools.home import Home
 from tools.ports import LOOPBACK, holder, is_free
@@ -63,8 +64,8 @@ def exchange(
     home = Home.find()
     home.make()
     port = port or DEFAULT_PORTS["exchange"]
-    if datadir is not None and not datadir.is_dir():
-        raise UserError(f"{datadir}: no such data directory")
+    if datadir is not None:
+        datadir = data_directory(home, datadir)
     return run(home, "exchange", exchange_command(port, datadir, pairs, days, seed), port, foreground)
 
 

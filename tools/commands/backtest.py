@@ -55,7 +55,9 @@ def backtest(
     """Run one backtest and report per strategy; return 0 if all of them finished."""
     home = Home.find()
     home.make()
-    done = run_backtests(home, strategies, timerange, data_directory(home, datadir), pairs, timeframe, mode, exchange, rest)
+    done = run_backtests(
+        home, strategies, timerange, data_directory(home, datadir), pairs, timeframe, mode, exchange, rest
+    )
     for each in done:
         print(each.report)
     return 0 if len(done) == len(strategies) else 1
@@ -137,8 +139,10 @@ def wait_for_model(url: str, seconds: float = 30.0) -> None:
             return
         time.sleep(0.25)
     why = answer.text.strip()[:200] if answer is not None else ""
-    say(f"[yellow]the service has no model that it may serve[/yellow] ({why}): neural strategies will open nothing. "
-        "Train one with `tools/start.sh train`.")
+    say(
+        f"[yellow]the service has no model that it may serve[/yellow] ({why}): neural strategies will open nothing. "
+        "Train one with `tools/start.sh train`."
+    )
 
 
 def newest_result(home: Home) -> Path:
@@ -153,7 +157,9 @@ def newest_result(home: Home) -> Path:
     try:
         return folder / json.loads((folder / ".last_result.json").read_text())["latest_backtest"]
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{folder}: no backtest result to report ({error}); run `tools/start.sh backtest` first") from None
+        raise UserError(
+            f"{folder}: no backtest result to report ({error}); run `tools/start.sh backtest` first"
+        ) from None
 
 
 def write_report(home: Home, strategy: str, result: Path, datadir: Path, log: Path | None) -> Backtest:

@@ -1,7 +1,7 @@
 """`freqtrade`: any Freqtrade command on the merged configuration.
 
 From: the layers in `configs/freqtrade`. To: Freqtrade itself. Trading with real money is not reachable from here:
-`trade` runs only with the simulated exchange or as a dry run (SEC-13 asks for two deliberate acts, in a verb of their own).
+`trade` runs only as a dry run (SEC-13 asks for two deliberate acts, in a verb of their own).
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def freqtrade(command: str, rest: Sequence[str], mode: str, exchange: str) -> in
     """Run one Freqtrade command and return its exit code."""
     home = Home.find()
     home.make()
-    config: dict[str, Any] = merged_config(home, layers(mode, exchange), {"strategy_path": str(home.root / "strategies")})
+    config: dict[str, Any] = merged_config(
+        home, layers(mode, exchange), {"strategy_path": str(home.root / "strategies")}
+    )
     if command == "trade" and config.get("dry_run") is not True:
         raise UserError(f"dry_run is {json.dumps(config.get('dry_run'))} in the merged configuration; expected true")
     return run_freqtrade(home, command, config, rest)

@@ -24,12 +24,18 @@ def test(fast: bool, rest: Sequence[str]) -> int:
     home = Home.find()
     environment = {**home.child_environment(), "OMP_NUM_THREADS": "1"}
     # Tests make their own folders and keys; those of the user are out of their reach.
-    for name in [name for name in environment if name.startswith("CANDLEWRIGHT_") and name != "CANDLEWRIGHT_MARKET_DATA"]:
+    for name in [
+        name for name in environment if name.startswith("CANDLEWRIGHT_") and name != "CANDLEWRIGHT_MARKET_DATA"
+    ]:
         del environment[name]
     del environment["MLFLOW_TRACKING_URI"]
     python = sys.executable
     if not fast:
-        run("system packages for the browser test", [str(home.root / "tools" / "system-packages.sh"), "test"], environment)
+        run(
+            "system packages for the browser test",
+            [str(home.root / "tools" / "system-packages.sh"), "test"],
+            environment,
+        )
     scripts = [str(path) for path in sorted((home.root / "tools").glob("*.sh"))] + [str(home.root / ".ci" / "run")]
     checks = [
         ("ruff", [python, "-m", "ruff", "check", *TREES]),
