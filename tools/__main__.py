@@ -16,7 +16,7 @@ import typer
 
 from tools.errors import UserError
 
-UsageError = typer.BadParameter.__mro__[1]  # click's, wherever this typer keeps its click
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever this typer keeps its click
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -57,7 +57,7 @@ def demo(
 
 
 @app.command("test")
-def test_(
+def run_tests(
     fast: Annotated[bool, typer.Option("--fast", help="Leave out the slow and the end-to-end tests.")] = False,
     rest: Rest = None,
 ) -> int:

@@ -25,11 +25,20 @@ def test_objects_are_merged_and_the_rest_is_replaced():
     }
 
 
-@given(layers, layers, layers)
-def test_merging_is_associative_with_the_last_word_to_the_right(a, b, c):
-    assert merge(merge(a, b), c) == merge(a, merge(b, c))
-    assert merge(a, {}) == a
-    assert merge({}, a) == a
+def leaves(config, path=()):
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*path, key))
+        elif not isinstance(value, dict):
+            yield (*path, key), value
+
+
+@given(layers, layers)
+def test_the_layer_to_the_right_has_the_last_word_and_the_left_one_is_kept_whole(below, above):
+    merged = dict(leaves(merge(below, above)))
+    assert all(merged[path] == value for path, value in leaves(above))
+    assert merge(below, {}) == below
+    assert merge({}, above) == above
 
 
 @pytest.mark.parametrize("key", ["key", "secret", "password", "jwt_secret_key"])
