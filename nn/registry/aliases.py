@@ -1,0 +1,80 @@
+"""The signed, numbered alias file of a model line: which version trades, and which chain serves history (REG-6).
+
+From: `nn.registry.store` and `nn.forecast`. To: `nn.service`, which refuses a number lower than the last it has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .files import ModelRefused, folder_lock, read_plain, write_whole
+from .keys import Keys
+from .signature import check_signature, sign
+
+ALIASES, SIGNATURE = "aliases.json", "aliases.sig"
+LIMIT = 1 << 20  # bytes
+
+
+class AliasFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: str
+    serial: int  # grows with every change, so that an old file cannot be played back
+    aliases: dict[str, str]  # champion trades, challenger waits
+    chain: tuple[str, ...]  # versions that score history, by valid_from
+
+
+def load_aliases(line_folder: str | Path, keys: Keys, newer_than: int | None = None) -> AliasFile:
+    """Return the alias file of a line after checking its signature.
+
+    Parameters
+    ----------
+    newer_than : int, optional
+        Serial that the caller already holds: a lower one is refused as a replay, the same one is no change.
+    """
+    path = Path(line_folder) / ALIASES
+    content = read_plain(path, LIMIT)
+    check_signature(content, read_plain(path.with_name(SIGNATURE), 1024), keys, path, path.with_name(SIGNATURE))
+    try:
+        found = AliasFile.model_validate_json(content)
+    except ValidationError as error:
+        raise ModelRefused(f"{path}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
+    if found.line != path.parent.name:
+        raise ModelRefused(f"{path} is of line {found.line}, but its folder is {path.parent.name}")
+    if newer_than is not None and found.serial < newer_than:
+        raise ModelRefused(f"{path} has serial {found.serial}, but {newer_than} was seen before: an old file came back")
+    return found
+
+
+def write_aliases(
+    line_folder: str | Path, keys: Keys, aliases: Mapping[str, str], chain: Sequence[str] | None = None
+) -> AliasFile:
+    """Sign a new alias file with the next serial; the chain stays as it is unless a new one is given.
+
+    Two files cannot be replaced in one step. So the signature file first holds both signatures, then the content
+    changes, then the old signature goes: killed at any moment, what lies there still verifies.
+    """
+    folder = Path(line_folder)
+    path, signature_path = folder / ALIASES, folder / SIGNATURE
+    with folder_lock(folder):
+        before = load_aliases(folder, keys) if path.exists() else None
+        kept = before.chain if before is not None else ()
+        after = AliasFile(
+            line=folder.name,
+            serial=1 if before is None else before.serial + 1,
+            aliases=dict(aliases),
+            chain=kept if chain is None else tuple(chain),
+        )
+        for version in (*after.aliases.values(), *after.chain):
+            if "/" in version or not (folder / version).is_dir():
+                raise ModelRefused(f"{folder} has no version {version!r}, so no alias or chain may name it")
+        content = after.model_dump_json(indent=1).encode() + b"\n"
+        signature = sign(content, keys.signing)
+        old = b"" if before is None else b"\n" + sign(path.read_bytes(), keys.signing)
+        write_whole(signature_path, signature + old)
+        write_whole(path, content)
+        write_whole(signature_path, signature)
+    return after
