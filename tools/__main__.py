@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
-SEVERAL = ("--pairs", "--strategy")  # options that take one or more values: `--pairs A B C`
+SEVERAL = ("--pairs", "--strategy", "--config")  # options that take one or more values: `--pairs A B C`
 
 Datadir = Annotated[Path | None, typer.Option(help="Freqtrade data directory [default: USER_DATA/data/binance].")]
 Pairs = Annotated[list[str] | None, typer.Option(help="Pairs, such as BTC/USDT:USDT ETH/USDT:USDT.")]

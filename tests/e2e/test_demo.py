@@ -1,0 +1,58 @@
+"""`tools/start.sh demo`, whole: synthetic market to report, every step a real process (CMD-2, TST-1)."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from paths import assert_scored_by_versions_that_existed, valid_from, verb
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    user_data = tmp_path_factory.mktemp("demo") / "user_data"
+    return verb(user_data, "demo", "--days", "100"), user_data
+
+
+def test_it_ends_well_and_names_its_reports(demo):
+    done, _ = demo
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert len(done.stdout.split()) == 2
+    assert "mlflow" in done.stderr
+
+
+def test_both_strategies_have_a_report_as_page_and_as_json(demo):
+    done, _ = demo
+    for page in map(Path, done.stdout.split()):
+        assert "<html" in page.read_text()[:2000]
+        assert json.loads(page.with_suffix(".json").read_text())
+
+
+def test_three_versions_each_scored_only_what_came_after_it_existed(demo):
+    _, user_data = demo
+    assert len(valid_from(user_data)) == 3
+    assert assert_scored_by_versions_that_existed(user_data) == set(valid_from(user_data))
+
+
+def test_mlflow_has_a_run_per_version_with_metrics_of_every_epoch(demo):
+    _, user_data = demo
+    with sqlite3.connect(user_data / "mlflow" / "mlflow.db") as database:
+        (runs,) = database.execute("select count(*) from runs where status = 'FINISHED'").fetchone()
+        (versions,) = database.execute("select count(*) from model_versions").fetchone()
+        (steps,) = database.execute("select max(step) from metrics").fetchone()
+    database.close()
+    assert runs >= 3
+    assert versions == 3
+    assert steps >= 1
+
+
+def test_nothing_keeps_running_and_no_secret_is_told(demo):
+    done, user_data = demo
+    assert list((user_data / "run").glob("*")) == []
+    for secret in (user_data / "secrets").glob("*.key"):
+        text = secret.read_text().strip()
+        assert text not in done.stderr
+        for log in (user_data / "logs").glob("*"):
+            assert text not in log.read_text(errors="replace"), log

@@ -1,0 +1,90 @@
+"""`demo`: the main job from end to end, offline, in a folder of its own.
+
+From: nothing but the seed: the simulated exchange makes the market. To: `user_data/demo/`: candles downloaded by
+Freqtrade itself, three walk-forward model versions in MLflow and the signed registry, the service, a backtest of each
+strategy and its report. The market is synthetic, so the profit means nothing; that every step ran is the result.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
+
+from tools.commands.background import exchange_command
+from tools.commands.backtest import Backtest, run_backtests
+from tools.commands.freqtrade import layers
+from tools.commands.say import Steps, console
+from tools.commands.train import train
+from tools.errors import UserError
+from tools.freqtrade import at_port, merged_config, run_freqtrade
+from tools.home import Home
+from tools.ports import free_port
+from tools.services import temporary
+
+PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
+STRATEGIES = ("NNPredictor", "TrendFollower")
+VERSIONS = 3
+PERIOD_DAYS = 14  # each version is valid for this long
+END = datetime(2025, 10, 1, tzinfo=UTC)  # of the synthetic market, so that the demo is the same on any day
+
+
+def demo(days: int, seed: int) -> int:
+    """Run every step and print the summary."""
+    if days < 90:
+        raise UserError(
+            f"--days {days}: the demo trains on what lies before its last {VERSIONS * PERIOD_DAYS} days; "
+            "expected at least 90"
+        )
+    os.environ.setdefault("CANDLEWRIGHT_USER_DATA", str(Home.find().user_data / "demo"))
+    home = Home.find()
+    home.make()
+    datadir = home.user_data / "data" / "binance"
+    step = Steps(5)
+    with ExitStack() as stack:
+        step(f"simulated exchange: {days} days of {', '.join(PAIRS)}, seed {seed}")
+        port = free_port()
+        command = [*exchange_command(port, None, PAIRS, days, seed), "--end", f"{END:%Y-%m-%d}"]
+        stack.enter_context(temporary(home, f"exchange-{port}", command, port))
+
+        step("freqtrade download-data from it")
+        config = at_port(
+            merged_config(home, layers("futures", "sim"), {"exchange": {"pair_whitelist": list(PAIRS)}}), port
+        )
+        begin = END - timedelta(days=days)
+        arguments = ["--timeframes", "15m", "--timerange", f"{begin:%Y%m%d}-{END:%Y%m%d}", "--datadir", str(datadir)]
+        if run_freqtrade(home, "download-data", config, arguments):
+            raise UserError("freqtrade download-data failed; its own words are above")
+
+    step(f"training {VERSIONS} walk-forward versions, each valid for {PERIOD_DAYS} days")
+    if train(datadir, PAIRS, "15m", VERSIONS, f"{PERIOD_DAYS}d", None, ["base", "demo"], None, None, seed):
+        raise UserError("training failed; its own words are above")
+
+    step(f"service and freqtrade backtesting: {', '.join(STRATEGIES)}")
+    judged = END - timedelta(days=VERSIONS * PERIOD_DAYS)
+    timerange = f"{judged:%Y%m%d}-{END:%Y%m%d}"
+    done = run_backtests(home, STRATEGIES, timerange, datadir, PAIRS, None, "futures", "sim")
+    step("done")
+    summary(home, done, step.seconds)
+    return 0 if len(done) == len(STRATEGIES) else 1
+
+
+def summary(home: Home, done: list[Backtest], seconds: float) -> None:
+    """Print the table of both backtests and where to look next."""
+    table = Table(title="Synthetic market: profit or loss here says nothing about a real one")
+    columns = {"trades": "trades", "net_profit": "net profit", "max_drawdown": "drawdown", "win_rate": "wins"}
+    table.add_column("strategy")
+    for label in columns.values():
+        table.add_column(label, justify="right")
+    for each in done:
+        table.add_row(each.strategy, *(str(each.summary.get(key, "-")) for key in columns))
+    console.print(table)
+    shown = os.path.relpath(home.user_data)
+    console.print(f"Reports:    {', '.join(os.path.relpath(each.report) for each in done)}")
+    console.print(f"MLflow UI:  tools/start.sh --user-data {shown} mlflow   then open http://127.0.0.1:5000")
+    console.print(f"Service:    tools/start.sh --user-data {shown} serve    then see README, 'Ask the service'")
+    console.print(f"All of it took {seconds:.0f} s.")
+    for each in done:
+        print(each.report)
