@@ -1,0 +1,97 @@
+"""Compiles feature graphs. From: the nodes of a feature set. To: instructions, constants and memory for _engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._engine import CODES, HEADER, Machine
+from .expression import Node, nodes_of, warmups_of
+
+INSTRUCTION = np.dtype(
+    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "n", "start", "state")] + [("alpha", np.float64)]
+)
+BLOCK = 128  # bars: slots and output rows of a block together stay in the first-level cache
+
+
+@dataclass(frozen=True)
+class Program:
+    """A feature set, compiled. Immutable; every run and every stream takes its own `Machine` from it."""
+
+    instructions: np.ndarray
+    columns: tuple[str, ...]  # inputs in the order of the first slots
+    constants: tuple[float, ...]  # values of the slots after them
+    n_scratch: int  # slots after those
+    initial_state: np.ndarray
+    warmups: tuple[int, ...]  # of each feature, in bars
+    bar_ms: int
+
+    def machine(self, n_bars: int, state: np.ndarray | None = None) -> Machine:
+        """Return a machine that works in blocks of at most `n_bars`, at the beginning or from `state`."""
+        scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), max(min(n_bars, BLOCK), 1)))
+        scratch[: len(self.constants)] = np.reshape(self.constants, (-1, 1))
+        memory = (self.initial_state if state is None else state).copy()
+        return Machine(self.instructions, memory, scratch, len(self.columns), self.bar_ms)
+
+
+class _Slots:
+    """Hands out scratch slots and takes them back: few slots, so they stay in the cache."""
+
+    def __init__(self) -> None:
+        self.free: list[int] = []
+        self.used = 0
+
+    def take(self) -> int:
+        if self.free:
+            return self.free.pop()
+        self.used += 1
+        return self.used - 1
+
+
+def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: int) -> Program:
+    """Lay the graph out as a straight line of instructions, each slot reused as soon as its last reader is done."""
+    order = nodes_of(*roots)
+    warmup = warmups_of(*roots)
+    outputs: dict[Node, list[int]] = {}
+    for k, root in enumerate(roots):
+        outputs.setdefault(root, []).append(k)
+    constants = [node for node in order if node.operation.kind == "constant"]
+    readers: dict[Node, int] = dict.fromkeys(order, 0)
+    for node in order:
+        for x in set(node.inputs):
+            readers[x] += 1
+
+    fixed = {node: len(columns) + k for k, node in enumerate(constants)}
+    fixed |= {node: columns.index(str(node.value)) for node in order if node.operation.name == "column"}
+    base = len(columns) + len(constants)
+    scratch, slot = _Slots(), dict(fixed)
+    memory, rows = [np.array([0.0, np.nan] + [0.0] * (HEADER - 2))], []
+    offset = HEADER
+
+    for node in order:
+        if node not in fixed:
+            slot[node] = base + scratch.take()
+            a, b, c = ([slot[x] for x in node.inputs] + [0, 0, 0])[:3]
+            start = warmup[node.inputs[0]][0] if node.inputs else 0
+            alpha = node.value if node.operation.kind == "recursive" else 0.0
+            rows.append((CODES[node.operation.name], slot[node], a, b, c, node.n, start, offset, alpha))
+            memory.append(node.operation.initial_state(node.n))
+            offset += len(memory[-1])
+        for k in outputs.get(node, ()):
+            rows.append((CODES["store"], k, slot[node], 0, 0, 0, warmup[node][1], 0, 0.0))
+        for x in set(node.inputs) | {node}:
+            readers[x] -= x is not node
+            if readers[x] == 0 and x not in fixed:
+                readers[x] = -1  # given back once
+                scratch.free.append(slot[x] - base)
+
+    return Program(
+        instructions=np.array(rows, dtype=INSTRUCTION),
+        columns=columns,
+        constants=tuple(float(node.value) for node in constants if isinstance(node.value, float)),
+        n_scratch=scratch.used,
+        initial_state=np.concatenate(memory),
+        warmups=tuple(warmup[root][1] for root in roots),
+        bar_ms=bar_ms,
+    )
