@@ -1,0 +1,81 @@
+"""Robust scaling of features: median to 0, interquartile range to 1 (WIN-4).
+
+From: the train rows of a feature matrix, and no others. To: the manifest of the model, and the service that applies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLIP = 10.0  # interquartile ranges; what lies beyond tells a model no more than that it is extreme
+
+
+@dataclass(frozen=True, eq=False)
+class RobustScaler:
+    """Median and interquartile range of each feature; a feature that did not vary has range 1.
+
+    `RobustScaler.fit(matrix[train_rows])` makes one. It has no way to learn from rows it is not shown.
+    """
+
+    median: NDArray[np.float64]  # (F,)
+    iqr: NDArray[np.float64]  # (F,), above 0
+
+    @classmethod
+    def fit(cls, rows: NDArray[np.floating]) -> RobustScaler:
+        """Return the scaler of these rows (N, F); a value that is not finite, such as of the warm-up, is refused."""
+        if rows.ndim != 2 or not len(rows):
+            raise ValueError(f"rows have shape {rows.shape}, expected (rows, features) with at least one row")
+        wrong = ~np.isfinite(rows)
+        if wrong.any():
+            row, column = (int(i) for i in np.argwhere(wrong)[0])
+            raise ValueError(
+                f"row {row}, feature {column} is {rows[row, column]}, expected finite values: leave out the warm-up"
+            )
+        median, iqr = np.empty(rows.shape[1]), np.empty(rows.shape[1])
+        for column in range(rows.shape[1]):  # one float64 column at a time: a matrix may be large
+            low, median[column], high = np.percentile(rows[:, column].astype(np.float64), (25, 50, 75))
+            iqr[column] = high - low
+        return cls(median, np.where(iqr > 0, iqr, 1.0))
+
+    def transform(self, matrix: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return (x - median) / iqr as float32, clipped to +-10; NaN (warm-up) stays NaN, infinity is refused.
+
+        Each value is computed in float64 and on its own, so a row's result never depends on the other rows.
+        """
+        if matrix.shape[-1] != len(self.median):
+            raise ValueError(f"the matrix has {matrix.shape[-1]} features, the scaler {len(self.median)}")
+        if np.isinf(matrix).any():
+            raise ValueError(f"{int(np.isinf(matrix).sum())} values are infinite, expected finite values or NaN")
+        scaled = np.subtract(matrix, self.median, dtype=np.float64)
+        scaled /= self.iqr
+        return np.clip(scaled, -CLIP, CLIP, out=scaled).astype(np.float32)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Return plain lists; JSON writes floats so that they are read back to the last bit."""
+        return {"median": self.median.tolist(), "iqr": self.iqr.tolist()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, list[float]]) -> RobustScaler:
+        """Return the scaler of `to_dict`; anything else is refused."""
+        if set(content) != {"median", "iqr"}:
+            raise ValueError(f"a scaler has median and iqr, found {', '.join(sorted(content)) or 'nothing'}")
+        try:
+            median, iqr = (np.array(content[name], dtype=np.float64) for name in ("median", "iqr"))
+        except (TypeError, ValueError) as fault:
+            raise ValueError(f"median and iqr are lists of numbers ({fault})") from fault
+        if median.ndim != 1 or median.shape != iqr.shape:
+            raise ValueError(f"median has shape {median.shape}, iqr {iqr.shape}; expected two lists of equal length")
+        if not (np.isfinite(median).all() and np.isfinite(iqr).all() and (iqr > 0).all()):
+            raise ValueError("median and iqr must be finite and iqr above 0")
+        return cls(median, iqr)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RobustScaler):
+            return NotImplemented
+        return np.array_equal(self.median, other.median) and np.array_equal(self.iqr, other.iqr)
+
+    __hash__ = None  # type: ignore[assignment]
