@@ -1,0 +1,187 @@
+"""The endpoints behind the guard, and the whole ASGI application. From: `guard`. To: whoever asked.
+
+Scoring runs in threads, so that the event loop keeps answering: live requests have places of their own and never wait
+behind history; history waits for one of a few places, at most as long as its time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+import orjson
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from ..data.targets import FORECAST_COLUMNS
+from ..data.timeframe import timeframe_ms
+from .arrow import read_arrow, write_arrow
+from .body import ARROW, JSON, LIMITS, read_body
+from .errors import Refused
+from .guard import Guard, content_type
+from .keys import ApiKeys
+from .metrics import Metrics
+from .scoring import Forecasts, score, stale
+from .settings import ServiceSettings
+from .shelf import Shelf
+from .versions import Line, ServedVersion
+from .wire import Question, read_json, write_json
+
+BEST_ACTION = [FORECAST_COLUMNS.index(f"best_action_{action}") for action in ("long", "short", "hold")]
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class ForecastApp:
+    """What the endpoints share. `now` is the wall clock in seconds, a parameter so that tests need none."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        keys: ApiKeys,
+        settings: ServiceSettings,
+        metrics: Metrics | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.shelf, self.settings, self.now = shelf, settings, now
+        self.metrics = metrics or Metrics()
+        self.live_places = CapacityLimiter(settings.max_concurrency)
+        self.bulk_places = CapacityLimiter(settings.bulk_concurrency)
+        shelf.on_change = self.show_models
+        self.show_models()
+        routes = [
+            Route("/forecast", self.forecast, methods=["POST"]),
+            Route("/models", self.models, methods=["GET"]),
+            Route("/metrics", self.metrics_text, methods=["GET"]),
+            Route("/livez", self.livez, methods=["GET"]),
+            Route("/readyz", self.readyz, methods=["GET"]),
+        ]
+        self.asgi: ASGIApp = Guard(Router(routes), keys, settings, self.metrics)
+
+    async def forecast(self, request: Request) -> Response:
+        kind = content_type(request.scope)
+        body = await read_body(request.receive, LIMITS[kind], self.settings.body_timeout_s)
+        started = time.perf_counter()
+        asked = await to_thread.run_sync(read_arrow if kind == ARROW else read_json, body, limiter=self.live_places)
+        del body
+        line = self.shelf.line_of(asked.timeframe)  # one line for the whole answer, whatever is swapped meanwhile
+        versions = choose_versions(asked, line)
+        limit_s = self.settings.live_timeout_s if asked.live else self.settings.bulk_timeout_s
+        async with self.place(request, asked.live, limit_s) as in_time:
+            answer = await to_thread.run_sync(
+                self.answer, asked, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
+            )
+            content = await to_thread.run_sync(encode, kind, asked, answer, line, limiter=self.live_places)
+        self.metrics.latency.observe(time.perf_counter() - started)
+        self.metrics.requests.labels("forecast").inc()
+        self.metrics.count_actions(answer.values[answer.scored][:, BEST_ACTION], asked.live, self.now())
+        return Response(content, media_type=kind)
+
+    @asynccontextmanager
+    async def place(self, request: Request, live: bool, limit_s: float):
+        """Hold a place for the work; yields what the work calls between batches: it ends late or abandoned work."""
+        if live:
+            yield self.until(limit_s, threading.Event())
+            return
+        owner, abandoned = object(), threading.Event()
+        watch = self.until(limit_s, abandoned)
+        try:
+            async with asyncio.timeout(limit_s):
+                await self.bulk_places.acquire_on_behalf_of(owner)
+        except TimeoutError:
+            raise Refused(429, "overload", f"no place for history became free in {limit_s:g} s") from None
+        client = asyncio.create_task(set_when_gone(request, abandoned))
+        try:
+            yield watch
+        finally:
+            abandoned.set()
+            client.cancel()
+            self.bulk_places.release_on_behalf_of(owner)
+
+    def until(self, limit_s: float, abandoned: threading.Event) -> Callable[[], None]:
+        """Return what scoring calls between batches: it raises when the time is over or nobody waits any more."""
+        deadline = time.monotonic() + limit_s
+
+        def in_time() -> None:
+            if abandoned.is_set() or time.monotonic() > deadline:
+                raise Refused(503, "timeout", f"scoring took longer than {limit_s:g} s; split the work")
+
+        return in_time
+
+    def answer(self, asked: Question, versions: tuple[ServedVersion, ...], in_time: Callable[[], None]) -> Forecasts:
+        found = score(versions, asked.frame, asked.timeframe, len(FORECAST_COLUMNS), asked.live, in_time)
+        return stale(found) if asked.live and self.is_stale(asked) else found
+
+    def is_stale(self, asked: Question) -> bool:
+        """Tell whether the newest candle closed more than the allowed number of bars ago (DQ-6)."""
+        bars = self.settings.stale_after_bars
+        step = timeframe_ms(asked.timeframe)
+        return bars is not None and self.now() * 1000 > int(asked.open_ms[-1]) + step + bars * step
+
+    async def models(self, request: Request) -> Response:
+        self.metrics.requests.labels("models").inc()
+        return Response(orjson.dumps({"lines": [describe(line) for line in self.shelf.lines]}), media_type=JSON)
+
+    async def metrics_text(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type=PROMETHEUS)
+
+    async def livez(self, request: Request) -> Response:
+        return Response(b'{"alive":true}', media_type=JSON)
+
+    async def readyz(self, request: Request) -> Response:
+        self.shelf.check_ready()
+        return Response(b'{"ready":true}', media_type=JSON)
+
+    def show_models(self) -> None:
+        pairs = [(version, alias) for line in self.shelf.lines for alias, version in line.aliases.items()]
+        self.metrics.show_models(pairs)
+
+
+def choose_versions(asked: Question, line: Line) -> tuple[ServedVersion, ...]:
+    """Return the versions that a question is put to: the champion for the newest candle, the chain for history."""
+    if asked.live and line.champion is None:
+        raise Refused(503, "no_model", f"model line {line.name} has no champion")
+    versions = (line.champion,) if asked.live and line.champion else line.chain
+    if asked.feature_digest and any(each.feature_digest != asked.feature_digest for each in versions):
+        raise Refused(409, "layout_mismatch", "feature_digest is not the one that the model line reads")
+    return versions
+
+
+def encode(kind: str, asked: Question, answer: Forecasts, line: Line) -> bytes:
+    return write_arrow(asked, answer, line.chain_digest) if kind == ARROW else write_json(asked, answer)
+
+
+async def set_when_gone(request: Request, abandoned: threading.Event) -> None:
+    """Set the event when the client closes the connection before it has its answer."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+    abandoned.set()
+
+
+def describe(line: Line) -> dict[str, object]:
+    """Return a line as GET /models shows it; configs/contracts/models_reply.v1.json is the schema."""
+    newest = line.champion or line.versions[-1]
+    return {
+        "name": line.name,
+        "timeframe": line.timeframe,
+        "chain_digest": line.chain_digest,
+        "champion": line.aliases.get("champion"),
+        "feature_digest": newest.feature_digest,
+        "warmup": newest.warmup,
+        "context_length": newest.context_length,
+        "versions": [
+            {
+                "version": each.version,
+                "valid_from": f"{each.manifest.valid_from:%Y-%m-%dT%H:%M:%SZ}",
+                "trained_until": f"{each.manifest.trained_until:%Y-%m-%dT%H:%M:%SZ}",
+                "aliases": sorted(alias for alias, version in line.aliases.items() if version == each.version),
+                "feature_digest": each.feature_digest,
+            }
+            for each in line.versions
+        ],
+    }

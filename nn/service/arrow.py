@@ -1,0 +1,173 @@
+"""The Arrow stream form of requests and answers, for bulk. From: a body that the guard let in. To: `wire`'s Question.
+
+Request: columns date (open time: timestamp[ms, UTC] or int64 milliseconds) and open, high, low, close, volume, float64;
+parameters in the schema's metadata. Nothing is unpacked before its size is known: `batch_layout` reads the sizes that a
+record batch claims, because pyarrow would allocate whatever a compressed buffer says it will become (THR-16).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..data.quality import OHLCV
+from ..data.targets import FORECAST_COLUMNS
+from .errors import Refused, bad_request, too_large
+from .scoring import Forecasts
+from .wire import MAX_ROWS, Parameters, Question, question, validated
+
+DATE_TYPES = (pa.timestamp("ms", tz="UTC"), pa.int64())
+MAX_BATCHES = 10_000
+PADDING = 64  # bytes that a writer may add to a buffer
+VALUE_BYTES = 8  # of every column
+REPLY_TIME = pa.timestamp("ms", tz="UTC")
+REPLY_WORD = pa.dictionary(pa.int32(), pa.string())
+
+
+def read_arrow(body: bytes) -> Question:
+    """Return the question in an Arrow stream; `Refused` with 400 or 413 and the reason if it is not one."""
+    try:
+        messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
+        schema = pa.ipc.read_schema(messages.read_next_message())
+        check_schema(schema)
+        parameters = validated(Parameters, _parameters(schema))
+        batches = list(_batches(messages, schema))
+    except Refused:
+        raise
+    except (pa.ArrowException, OSError, EOFError, ValueError, MemoryError, struct.error) as error:
+        raise bad_request(f"the body is no Arrow stream: {_first_line(error)}") from None
+    table = pa.Table.from_batches(batches, schema)
+    columns = {name: table[name].to_numpy() for name in OHLCV}
+    return question(parameters, {"date": table["date"].cast(pa.int64()).to_numpy(), **columns})
+
+
+def check_schema(schema: pa.Schema) -> None:
+    """Refuse all but the six plain columns in any order: no extension types, dictionaries or nesting (LIM-3)."""
+    names = schema.names
+    if sorted(names) != sorted(("date", *OHLCV)):
+        raise bad_request(f"columns are {', '.join(names[:12])}, expected date, {', '.join(OHLCV)}")
+    for field in schema:
+        allowed = DATE_TYPES if field.name == "date" else (pa.float64(),)
+        if field.type not in allowed or field.metadata:
+            kind = "an extension type" if field.metadata or isinstance(field.type, pa.BaseExtensionType) else field.type
+            raise bad_request(f"column {field.name} has type {kind}, expected {' or '.join(map(str, allowed))}")
+
+
+def _parameters(schema: pa.Schema) -> dict[str, object]:
+    """Return the parameters in the schema's metadata; pandas' own note about its index is no parameter."""
+    values: dict[str, object] = {}
+    for name, value in (schema.metadata or {}).items():
+        if name == b"pandas":
+            continue
+        try:
+            values[name.decode()] = value.decode()
+        except UnicodeDecodeError:
+            raise bad_request("schema metadata is not UTF-8") from None
+    version = values.get("schema_version")
+    if isinstance(version, str) and version.isdecimal() and len(version) < 5:
+        values["schema_version"] = int(version)
+    return values
+
+
+def _batches(messages: pa.ipc.MessageReader, schema: pa.Schema):
+    rows = 0
+    for count, message in enumerate(messages):
+        if message.type != "record batch" or count >= MAX_BATCHES:
+            raise bad_request(f"message {count + 1} is a {message.type}, expected at most {MAX_BATCHES} record batches")
+        layout = batch_layout(message.metadata.to_pybytes(), message.body)
+        rows += layout.rows
+        if rows > MAX_ROWS:
+            raise too_large(f"more than {MAX_ROWS} rows; split the work")
+        if max(layout.unpacked_bytes, default=0) > layout.rows * VALUE_BYTES + PADDING:
+            raise too_large(f"a buffer of {layout.rows} rows claims {max(layout.unpacked_bytes)} bytes")
+        batch = pa.ipc.read_record_batch(message, schema)
+        batch.validate(full=True)
+        if any(column.null_count for column in batch.columns):
+            raise bad_request("candles have nulls, expected a number in every cell")
+        yield batch
+
+
+@dataclass(frozen=True)
+class BatchLayout:
+    rows: int
+    unpacked_bytes: tuple[int, ...]  # what each buffer will hold in memory
+
+
+def batch_layout(metadata: bytes, body: pa.Buffer | None) -> BatchLayout:
+    """Return what a record batch claims to hold, read from its flatbuffer without unpacking anything.
+
+    Arrow's Message.fbs: field 2 of a message is its header; a RecordBatch has the number of rows in field 0, its
+    buffers as (offset, length) in field 2, and field 3 only if they are compressed: each then starts with its
+    unpacked length.
+    """
+    header = _follow(metadata, _field(metadata, _follow(metadata, 0), 2))
+    length = _field(metadata, header, 0)
+    rows = struct.unpack_from("<q", metadata, length)[0] if length else 0
+    if rows < 0:
+        raise bad_request(f"a record batch claims {rows} rows")
+    vector = _follow(metadata, _field(metadata, header, 2))
+    n_buffers = struct.unpack_from("<I", metadata, vector)[0]
+    if n_buffers > 4 * len(OHLCV):
+        raise bad_request(f"a record batch has {n_buffers} buffers, too many for its columns")
+    compressed = bool(_field(metadata, header, 3))
+    unpacked = []
+    for index in range(n_buffers):
+        offset, size = struct.unpack_from("<qq", metadata, vector + 4 + 16 * index)
+        if compressed and size:
+            if offset < 0 or body is None or offset + 8 > body.size:
+                raise bad_request("a buffer lies outside its record batch")
+            claimed = struct.unpack_from("<q", body, offset)[0]
+            size = size if claimed == -1 else claimed  # -1: this one was left as it is
+        if size < 0:
+            raise bad_request(f"a buffer claims {size} bytes")
+        unpacked.append(size)
+    return BatchLayout(rows, tuple(unpacked))
+
+
+def _field(data: bytes, table: int, index: int) -> int:
+    """Return where field `index` of a flatbuffer table lies, 0 if it is left out."""
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    if vtable < 0:
+        raise ValueError("a table points outside the message")
+    size = struct.unpack_from("<H", data, vtable)[0]
+    position = 4 + 2 * index
+    if position + 2 > size:
+        return 0
+    offset = struct.unpack_from("<H", data, vtable + position)[0]
+    return table + offset if offset else 0
+
+
+def _follow(data: bytes, position: int) -> int:
+    return position + struct.unpack_from("<I", data, position)[0]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+
+
+def write_arrow(asked: Question, answer: Forecasts, chain_digest: str) -> bytes:
+    """Return the answer as an Arrow stream: one row per candle, null where no version scored it."""
+    unscored = answer.version < 0
+    columns = {
+        "date": pa.array(answer.open_ms, type=pa.int64()).cast(REPLY_TIME),
+        "model_version": _words(answer.version, answer.versions),
+        "reason": _words(answer.reason_codes, answer.reason_words),
+    }
+    for index, name in enumerate(FORECAST_COLUMNS):
+        column: NDArray[np.float32] = np.ascontiguousarray(answer.values[:, index])
+        columns[name] = pa.array(column, type=pa.float32(), mask=unscored)
+    metadata = {"schema_version": "1", "pair": asked.pair, "timeframe": asked.timeframe, "chain_digest": chain_digest}
+    table = pa.table(columns, metadata=metadata)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _words(codes: NDArray[np.int32], words: tuple[str, ...]) -> pa.Array:
+    indices = pa.array(codes, type=pa.int32(), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words, type=pa.string())).cast(REPLY_WORD)

@@ -1,0 +1,180 @@
+"""The only door of the service: who may ask, for what, in which form and how often (LIM-1..LIM-8).
+
+From: BentoML's server, every HTTP request. To: the endpoints of `app`, which see nothing that failed a check here.
+BentoML's own routes (index, docs.json, schema.json, healthz) lie behind this door and are never reached.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .body import ARROW, JSON
+from .errors import Refused
+from .keys import ApiKeys
+from .metrics import Metrics
+from .settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    methods: tuple[str, ...]
+    keyed: bool = True
+    content_types: tuple[str, ...] = ()
+
+
+ENDPOINTS = {
+    "/forecast": Endpoint(("POST",), content_types=(JSON, ARROW)),
+    "/models": Endpoint(("GET",)),
+    "/metrics": Endpoint(("GET",)),
+    "/livez": Endpoint(("GET", "HEAD"), keyed=False),
+    "/readyz": Endpoint(("GET", "HEAD"), keyed=False),
+}
+
+
+class TokenBucket:
+    """Lets `rate` requests through per second, and as many in one burst."""
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        self.rate, self.clock = rate, clock
+        self.tokens, self.filled_at = max(rate, 1.0), clock()
+
+    def take(self) -> bool:
+        now = self.clock()
+        self.tokens = min(max(self.rate, 1.0), self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Guard:
+    """ASGI middleware; `clock` counts seconds and is a parameter so that tests need not wait."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: ApiKeys,
+        settings: ServiceSettings,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.app, self.keys, self.metrics = app, keys, metrics
+        self.allowed_hosts = {host.lower() for host in settings.allowed_hosts}
+        self.max_concurrency = settings.max_concurrency
+        self.buckets = [TokenBucket(settings.requests_per_second, clock) for _ in keys.digests]
+        self.in_progress = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":
+            return
+        answer = Answer(send)
+        try:
+            self.check(scope)
+            self.in_progress += 1
+            try:
+                await self.app(scope, receive, answer)
+            finally:
+                self.in_progress -= 1
+        except Refused as refusal:
+            self.metrics.errors.labels(refusal.error).inc()
+            logger.warning("%s %s refused: %d %s", scope["method"], known_path(scope), refusal.status, refusal.error)
+            await answer.refuse(refusal)
+        except ClientDisconnect:
+            logger.info("%s: the client went away", known_path(scope))
+        except Exception:
+            self.metrics.errors.labels("internal").inc()
+            logger.exception("%s %s failed", scope["method"], known_path(scope))
+            await answer.refuse(Refused(500, "internal", "the service failed on this request; its log says how"))
+
+    def check(self, scope: Scope) -> None:
+        """Raise `Refused` unless this request may go in; the cheapest and least telling checks come first."""
+        headers = Headers(scope=scope)
+        self.check_host(headers)
+        endpoint = ENDPOINTS.get(scope["path"])
+        if endpoint is None:
+            raise Refused(404, "not_found", "there is nothing at this path")
+        if endpoint.keyed:
+            key = self.check_key(headers)
+            if not self.buckets[key].take():
+                raise Refused(429, "rate_limit", "more requests per second than this key may send")
+        if scope["method"] not in endpoint.methods:
+            raise Refused(405, "method_not_allowed", f"this path takes {', '.join(endpoint.methods)}")
+        if endpoint.content_types:
+            check_content_type(headers, endpoint.content_types)
+        if endpoint.keyed and self.in_progress >= self.max_concurrency:
+            raise Refused(429, "overload", f"{self.max_concurrency} requests are in progress already")
+
+    def check_host(self, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        name = without_port(hosts[0]).lower() if len(hosts) == 1 else ""
+        if name not in self.allowed_hosts:
+            raise Refused(403, "foreign_host", "the Host header names no host of this service")
+
+    def check_key(self, headers: Headers) -> int:
+        offered = headers.getlist("x-api-key")
+        key = self.keys.find(offered[0].encode("latin-1")) if len(offered) == 1 else None
+        if key is None:
+            raise Refused(401, "unauthorized", "X-API-KEY is missing or wrong")
+        return key
+
+
+class Answer:
+    """Passes messages on and remembers whether an answer has begun: after that an error can only end it."""
+
+    def __init__(self, send: Send) -> None:
+        self.send, self.begun = send, False
+
+    async def __call__(self, message: Message) -> None:
+        self.begun = self.begun or message["type"] == "http.response.start"
+        await self.send(message)
+
+    async def refuse(self, refusal: Refused) -> None:
+        if self.begun:
+            return
+        body = refusal.body()
+        headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode())]
+        if refusal.status in (408, 413):
+            headers.append((b"connection", b"close"))  # the rest of the body was not read
+        if refusal.status == 429:
+            headers.append((b"retry-after", b"1"))
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def check_content_type(headers: Headers, allowed: tuple[str, ...]) -> None:
+    """Refuse all but the plain forms: no other type, no parameter but JSON's charset, no encoding (LIM-3)."""
+    given = headers.getlist("content-type")
+    kind = given[0].lower().replace("; ", ";") if len(given) == 1 else ""
+    if kind == f"{JSON};charset=utf-8":
+        kind = JSON
+    if kind not in allowed:
+        raise Refused(415, "content_type", f"the content type must be {' or '.join(allowed)}")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "content_type", "bodies with a content encoding are not read")
+
+
+def content_type(scope: Scope) -> str:
+    """Return which of the two forms a request that passed the guard has."""
+    return ARROW if Headers(scope=scope)["content-type"].lower() == ARROW else JSON
+
+
+def without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def known_path(scope: Scope) -> str:
+    """Return the path for the log; of an unknown one not even that, since callers choose it."""
+    return scope["path"] if scope["path"] in ENDPOINTS else "(unknown path)"

@@ -1,0 +1,160 @@
+"""Holds the lines that serve now, and exchanges a line when its signed alias file changes (SRV-9).
+
+From: the folders under $CANDLEWRIGHT_REGISTRY. To: `app`, which takes a line once per request and keeps it to the end.
+
+A background thread looks for changed files, loads the candidate aside and swaps one reference. A candidate that fails
+is refused with a log line and the old line keeps serving; so is an alias file with a lower serial than the last one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..registry.keys import KeyProblem, Keys, read_keys
+from ..registry.manifest import ModelRefused
+from .errors import Refused
+from .versions import CHAMPION, LayoutMismatch, Line, load_line
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "CANDLEWRIGHT_REGISTRY"
+DEFAULT_FOLDER = Path("user_data/registry")
+Stamp = tuple[tuple[str, int, int, int], ...]  # path, inode, size, mtime of each file of a line
+
+
+@dataclass
+class Place:
+    """One line folder: the line that serves, how its files looked last, and why they were refused if they were."""
+
+    line: Line | None = None
+    stamp: Stamp | None = None
+    refusal: Refused | None = None
+
+
+@dataclass
+class Shelf:
+    folder: Path
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    on_change: Callable[[], None] = lambda: None
+    places: dict[str, Place] = field(default_factory=dict)
+    refusal: Refused | None = None  # of everything: no key to check signatures with
+
+    @classmethod
+    def of_environment(cls) -> Shelf:
+        return cls(Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER))
+
+    def __post_init__(self) -> None:
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return tuple(place.line for _, place in sorted(self.places.items()) if place.line is not None)
+
+    def line_of(self, timeframe: str) -> Line:
+        """Return the line that serves a timeframe; `Refused` with 503, or 409 where only its features differ.
+
+        Of several lines, the one with the default name `unified-<timeframe>` serves.
+        """
+        found = [line for line in self.lines if line.timeframe == timeframe]
+        preferred = [line for line in found if line.name == f"unified-{timeframe}"]
+        for choice in (preferred, found):
+            if len(choice) == 1:
+                return choice[0]
+        if found:
+            raise Refused(503, "no_model", f"several model lines serve {timeframe}, none is called unified-{timeframe}")
+        for refusal in self.refusals():
+            raise refusal
+        raise Refused(503, "no_model", f"no model line serves timeframe {timeframe}")
+
+    def refusals(self) -> list[Refused]:
+        """Return why nothing at all, or nothing of some line, is served."""
+        lines = [place.refusal for _, place in sorted(self.places.items()) if place.line is None and place.refusal]
+        return [self.refusal, *lines] if self.refusal else lines
+
+    def check_ready(self) -> None:
+        """Raise `Refused` with 503 unless a champion serves and no line had to be refused whole."""
+        for refusal in self.refusals():
+            raise Refused(503, "not_ready", refusal.reason)
+        if not any(line.champion for line in self.lines):
+            raise Refused(503, "not_ready", "no model line has a champion")
+
+    def look(self) -> None:
+        """Load what is new or changed; called once before serving, then by the thread."""
+        folders = [path.parent for path in sorted(self.folder.glob("*/aliases.json"))]
+        keys = self._keys() if folders else None
+        if keys is None:
+            return
+        changed = False
+        for folder in folders:
+            place = self.places.setdefault(folder.name, Place())
+            stamp = stamp_of(folder)
+            if stamp != place.stamp:
+                place.stamp = stamp
+                changed |= exchange(place, folder, keys)
+        if changed:
+            self.on_change()
+
+    def _keys(self) -> Keys | None:
+        try:
+            keys = read_keys(self.environ)
+        except KeyProblem as error:
+            if self.refusal is None:
+                logger.error("nothing can be verified: %s", error)
+            self.refusal = Refused(503, "no_model", "the key that checks model signatures is missing or unusable")
+            return None
+        self.refusal = None
+        return keys
+
+    def watch(self, interval_s: float) -> None:
+        """Look every `interval_s` seconds in a thread of its own, until `close`."""
+        self._thread = threading.Thread(target=self._watch, args=(interval_s,), name="shelf", daemon=True)
+        self._thread.start()
+
+    def _watch(self, interval_s: float) -> None:
+        while not self._ended.wait(interval_s):
+            try:
+                self.look()
+            except Exception:
+                logger.exception("looking at the model registry failed; what serves now keeps serving")
+
+    def close(self) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+
+def exchange(place: Place, folder: Path, keys: Keys) -> bool:
+    """Put a newly loaded line in its place; keep the old one, and say why, if the new one is refused."""
+    serial = None if place.line is None else place.line.serial
+    try:
+        candidate = load_line(folder, keys, newer_than=serial)
+    except (ModelRefused, OSError) as error:
+        status, word = (409, "layout_mismatch") if isinstance(error, LayoutMismatch) else (503, "no_model")
+        place.refusal = Refused(status, word, f"model line {folder.name} was refused; the log of the service says why")
+        kept = "nothing of it is served" if place.line is None else f"serial {serial} keeps serving"
+        logger.error("model line %s refused: %s; %s", folder.name, error, kept)
+        return False
+    place.line, place.refusal = candidate, None
+    logger.info(
+        "model line %s serves: serial %d, %d versions in its chain, champion %s",
+        candidate.name, candidate.serial, len(candidate.chain), candidate.aliases.get(CHAMPION, "none"),
+    )  # fmt: skip
+    return True
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Return what changes when any file of a line does, so that a refused candidate is tried again only then."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # replaced while looking: the next look sees it
+        found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)

@@ -1,0 +1,196 @@
+"""A model line ready to serve: every version of its signed chain, verified, built and warmed up; all of it or nothing.
+
+From: the signed export under $CANDLEWRIGHT_REGISTRY/<line>/ (never MLflow, REG-6). To: `shelf`, which holds the lines.
+
+A chain with one refused version is refused whole: to skip it would let an older version answer for candles that the
+missing one decided, and a backtest would then not be what would have traded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from tradekernels.features import FeatureSet, feature_set
+
+from ..data.scaler import RobustScaler
+from ..data.targets import FORECAST_COLUMNS
+from ..data.timeframe import timeframe_ms
+from ..models.build import build_model
+from ..models.patchtst import UnifiedPatchTST
+from ..registry.keys import Keys
+from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
+from .scoring import BATCH
+
+CHAMPION = "champion"
+
+
+class LayoutMismatch(ModelRefused):
+    """A version reads other features than this build of tradekernels computes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ServedVersion:
+    """One verified version; the form in which `scoring` sees it."""
+
+    manifest: Manifest
+    feature_set: FeatureSet
+    scaler: RobustScaler
+    model: UnifiedPatchTST
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def valid_from_ms(self) -> int:
+        return milliseconds(self.manifest.valid_from)
+
+    @property
+    def feature_digest(self) -> str:
+        return self.feature_set.digest
+
+    @property
+    def warmup(self) -> int:
+        return self.feature_set.warmup
+
+    @property
+    def context_length(self) -> int:
+        return self.model.config.context_length
+
+    def features(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """Return the features of these candles; what overflowed is NaN, so that its windows give no forecast."""
+        matrix = self.feature_set.compute(frame)
+        matrix[np.isinf(matrix)] = np.nan
+        return matrix
+
+    def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.scaler.transform(features)
+
+    def forecast(self, windows: torch.Tensor) -> torch.Tensor:
+        return self.model.forecast(windows)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A model line as one alias file names it."""
+
+    name: str
+    timeframe: str
+    serial: int
+    aliases: dict[str, str]
+    chain: tuple[ServedVersion, ...]  # ascending by valid_from
+    champion: ServedVersion | None
+    chain_digest: str
+
+    @property
+    def versions(self) -> tuple[ServedVersion, ...]:
+        """All that are loaded: the chain, and the champion where it is not part of it."""
+        extra = () if self.champion is None or self.champion in self.chain else (self.champion,)
+        return (*self.chain, *extra)
+
+
+def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
+    """Return the line in this folder; `ModelRefused` names the file or the field that is wrong."""
+    aliases = load_aliases(folder, keys, newer_than)
+    chain = tuple(load_served(folder / name, keys) for name in aliases.chain)
+    champion = _champion(folder, aliases, chain, keys)
+    loaded = (*chain, champion) if champion else chain
+    if not loaded:
+        raise ModelRefused(f"{folder.name} names no version that could serve")
+    if len({version.manifest.timeframe for version in loaded}) > 1:
+        raise ModelRefused(f"{folder.name} mixes timeframes: {', '.join(sorted(v.manifest.timeframe for v in loaded))}")
+    for version in loaded:
+        if version.manifest.name != folder.name:
+            raise ModelRefused(f"{version.version} is of line {version.manifest.name}, not of {folder.name}")
+    for older, newer in pairwise(chain):
+        if older.valid_from_ms >= newer.valid_from_ms:
+            raise ModelRefused(f"chain of {folder.name}: {newer.version} is not valid after {older.version}")
+    timeframe = loaded[0].manifest.timeframe
+    digest = chain_digest(chain)
+    return Line(folder.name, timeframe, aliases.serial, aliases.aliases, chain, champion, digest)
+
+
+def _champion(folder: Path, aliases: AliasFile, chain: tuple[ServedVersion, ...], keys: Keys) -> ServedVersion | None:
+    name = aliases.aliases.get(CHAMPION)
+    if name is None:
+        return None
+    known = next((version for version in chain if version.version == name), None)
+    return known or load_served(folder / name, keys)
+
+
+def load_served(folder: Path, keys: Keys) -> ServedVersion:
+    """Verify, build and warm up one version."""
+    loaded = load_version(folder, keys)
+    manifest = loaded.manifest
+    if manifest.forecast_columns != tuple(FORECAST_COLUMNS):
+        raise ModelRefused(f"{manifest.version} was made for other forecast columns than this build answers with")
+    embargo = timedelta(milliseconds=manifest.embargo_bars * timeframe_ms(manifest.timeframe))
+    if manifest.trained_until + embargo > manifest.valid_from:
+        raise ModelRefused(
+            f"{manifest.version} is valid from {manifest.valid_from:%Y-%m-%d %H:%M}, before data and embargo end"
+        )
+    try:
+        features = feature_set(manifest.feature_names, manifest.timeframe)
+    except ValueError as error:
+        raise LayoutMismatch(f"{manifest.version}: {error}") from error
+    if features.digest != manifest.feature_digest or features.warmup != manifest.warmup:
+        raise LayoutMismatch(
+            f"{manifest.version} has feature digest {manifest.feature_digest[:12]} and warm-up {manifest.warmup}, "
+            f"tradekernels now gives {features.digest[:12]} and {features.warmup}"
+        )
+    try:
+        scaler = RobustScaler.from_dict(manifest.scaler)  # type: ignore[arg-type]
+        model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelRefused(f"{manifest.version}: {error}") from error
+    if len(scaler.median) != len(features.names):
+        raise ModelRefused(
+            f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
+        )
+    version = ServedVersion(manifest, features, scaler, model)
+    dummy_inference(version)
+    return version
+
+
+def dummy_inference(version: ServedVersion) -> None:
+    """Run one batch of zeros, as large as a real one; refuse a version whose answer is not finite."""
+    with torch.inference_mode():
+        answer = version.forecast(torch.zeros(BATCH, version.context_length, len(version.feature_set.names)))
+    if answer.shape != (BATCH, len(FORECAST_COLUMNS)) or not torch.isfinite(answer).all():
+        raise ModelRefused(f"{version.version}: a forecast from zeros is not {len(FORECAST_COLUMNS)} finite numbers")
+
+
+def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
+    """Return the SHA-256 over everything that decides a score over history; clients cache answers under it."""
+    content = {
+        "schema_version": 1,
+        "batch": BATCH,
+        "torch": torch.__version__,
+        "columns": list(FORECAST_COLUMNS),
+        "chain": [
+            {
+                "version": version.version,
+                "files": version.manifest.files,
+                "kind": version.manifest.kind,
+                "architecture": version.manifest.architecture,
+                "scaler": version.manifest.scaler,
+                "valid_from_ms": version.valid_from_ms,
+                "feature_digest": version.feature_digest,
+            }
+            for version in chain
+        ],
+    }
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
