@@ -1,0 +1,1 @@
+"""How strategies reach forecasts and features: settings, client, cache, columns. The strategy files say when."""

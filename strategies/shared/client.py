@@ -1,0 +1,146 @@
+"""HTTP to the inference service: one pool per process, short timeouts, one retry, a circuit breaker (CLT-2).
+
+From: the forecast source, which hands over encoded requests. To: the service at the one configured URL, and back.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import orjson
+
+from strategies.shared.breaker import CircuitBreaker
+from strategies.shared.settings import read_api_key
+
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+CONNECT_SECONDS = 0.3
+LATEST_SECONDS = 1.5
+BULK_SECONDS = 120.0
+MAX_REPLY_BYTES = 256 * 2**20  # 500 000 rows of 38 float32 are 76 MB
+CONNECTION_FAULTS = (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError)
+
+
+class ForecastUnavailable(Exception):
+    """No usable answer. `cause` is a short word that the warning's remedy is chosen by."""
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(detail)
+        self.cause = cause
+
+
+class ForecastClient:
+    """Ask one service. Redirects are not followed and proxies of the environment are ignored.
+
+    Parameters
+    ----------
+    url : str
+        Scheme, host and port of the service.
+    clock : callable
+        Monotonic seconds; the breaker and the total time limit read it.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.url = url.rstrip("/")
+        self.breaker = CircuitBreaker(clock)
+        self._clock = clock
+        self._pool = httpx.Client(trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=8))
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return the model lines that the service serves."""
+        body = self._request("GET", "/models", LATEST_SECONDS)
+        try:
+            lines = orjson.loads(body)["lines"]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise ForecastUnavailable("mismatch", f"{self.url}/models did not answer with model lines") from error
+        if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+            raise ForecastUnavailable("mismatch", f"{self.url}/models did not answer with model lines")
+        return lines
+
+    def forecast(self, request: bytes, bulk: bool) -> bytes:
+        """Post one Arrow stream and return the Arrow stream that came back."""
+        return self._request("POST", "/forecast", BULK_SECONDS if bulk else LATEST_SECONDS, request)
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self._pool.close()
+
+    def _request(self, method: str, path: str, total_seconds: float, body: bytes | None = None) -> bytes:
+        wait = self.breaker.wait_seconds()
+        if wait > 0:
+            raise ForecastUnavailable("paused", f"{self.url} failed too often, it is asked again in {wait:.0f} s")
+        try:
+            reply = self._send(method, path, total_seconds, body)
+        except ForecastUnavailable as error:
+            # A refusal (401, 400, 429, ...) is an answer: the service lives, waiting would cure nothing.
+            (self.breaker.succeeded if error.cause in ("key", "refused", "busy") else self.breaker.failed)()
+            raise
+        self.breaker.succeeded()
+        return reply
+
+    def _send(self, method: str, path: str, total_seconds: float, body: bytes | None) -> bytes:
+        key = read_api_key()  # read each time: a rotated key needs no restart, and none is kept in memory
+        if key is None:
+            raise ForecastUnavailable("key", "there is no API key of at least 32 characters")
+        headers = {"X-API-KEY": key}
+        if body is not None:
+            headers |= {"Content-Type": ARROW_STREAM, "Accept": ARROW_STREAM}
+        deadline = self._clock() + total_seconds
+        timeout = httpx.Timeout(total_seconds, connect=CONNECT_SECONDS)
+        for attempt in (1, 2):
+            try:
+                request = self._pool.build_request(
+                    method, self.url + path, content=body, headers=headers, timeout=timeout
+                )
+                response = self._pool.send(request, stream=True)
+                with contextlib.closing(response):
+                    return self._read(response, deadline, total_seconds)
+            except CONNECTION_FAULTS as error:
+                if attempt == 2 or self._clock() >= deadline:
+                    raise ForecastUnavailable("unreachable", f"{self.url}: {type(error).__name__}: {error}") from error
+            except httpx.TimeoutException as error:
+                raise ForecastUnavailable("slow", f"{self.url}{path} took longer than {total_seconds:g} s") from error
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                raise ForecastUnavailable("unreachable", f"{self.url}: {type(error).__name__}: {error}") from error
+        raise AssertionError("unreachable: the second attempt returns or raises")
+
+    def _read(self, response: httpx.Response, deadline: float, total_seconds: float) -> bytes:
+        chunks, size = [], 0
+        for chunk in response.iter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_REPLY_BYTES:
+                raise ForecastUnavailable("mismatch", f"{self.url}: reply is larger than {MAX_REPLY_BYTES} bytes")
+            if self._clock() > deadline:
+                raise ForecastUnavailable("slow", f"{self.url} took longer than {total_seconds:g} s")
+        body = b"".join(chunks)
+        if response.status_code != 200:
+            causes = {401: "key", 403: "key", 429: "busy", 503: "not_ready"}
+            cause = causes.get(response.status_code, "refused" if response.status_code < 500 else "fault")
+            raise ForecastUnavailable(cause, f"{self.url} answered {response.status_code}{_reason(body)}")
+        return body
+
+
+def _reason(body: bytes) -> str:
+    """Return the service's own words (LIM-8), kept short and printable, as they come from outside."""
+    try:
+        answer = orjson.loads(body)
+        words = str(answer.get("reason") or answer.get("error") or "") if isinstance(answer, dict) else ""
+    except orjson.JSONDecodeError:
+        words = ""
+    words = "".join(letter for letter in words[:200] if letter.isprintable())
+    return f": {words}" if words else ""
+
+
+_clients: dict[str, ForecastClient] = {}
+_lock = threading.Lock()
+
+
+def client_for(url: str) -> ForecastClient:
+    """Return the process's client of a URL; strategy files are run again on /reload_config, the pool stays."""
+    with _lock:
+        if url not in _clients:
+            _clients[url] = ForecastClient(url)
+        return _clients[url]

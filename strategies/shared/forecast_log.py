@@ -1,0 +1,64 @@
+"""Which model version decided what: one JSON line per answered range, for the report.
+
+From: the forecast source, after each bulk answer. To: the file named by CANDLEWRIGHT_FORECAST_LOG, if it is set.
+"""
+
+import logging
+import os
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+import orjson
+import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def log_versions(
+    pair: str,
+    timeframe: str,
+    chain_digest: str,
+    dates: np.ndarray,
+    answer: pd.DataFrame,
+    reasons: np.ndarray,
+    source: str,
+) -> None:
+    """Append the segments of equal version; `dates` are open times in ms, `source` is service or cache."""
+    path = os.environ.get("CANDLEWRIGHT_FORECAST_LOG")
+    if not path:
+        return
+    version = answer["model_version"].to_numpy(dtype=object)
+    known = answer["model_version"].notna().to_numpy()
+    changed = np.flatnonzero((version[1:] != version[:-1]) & (known[1:] | known[:-1])) + 1
+    segments = [
+        {
+            "model_version": version[rows[0]],
+            "first": iso(dates[rows[0]]),
+            "last": iso(dates[rows[-1]]),
+            "rows": len(rows),
+        }
+        for rows in np.split(np.arange(len(dates)), changed)
+        if len(rows) and known[rows[0]]
+    ]
+    line = {
+        "pair": pair,
+        "timeframe": timeframe,
+        "chain_digest": chain_digest,
+        "segments": segments,
+        "unscored": dict(Counter(str(reason or "unknown") for reason in reasons[~known])),
+        "source": source,
+    }
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, orjson.dumps(line) + b"\n")  # one write: lines of several processes do not mix
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        logger.warning("CANDLEWRIGHT_FORECAST_LOG %s cannot be written: %s", path, error)
+
+
+def iso(milliseconds: int) -> str:
+    """Return a UTC time as ISO 8601."""
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat()

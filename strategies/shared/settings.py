@@ -1,0 +1,96 @@
+"""The `candlewright` section of a Freqtrade config, checked, with every default.
+
+From: the config dictionary that Freqtrade hands to a strategy, and the environment.
+To: the forecast source, the client and the strategies.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+MIN_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a strategy may be told about forecasts and costs.
+
+    Attributes
+    ----------
+    service_url : str
+        Where the inference service listens, http or https; the environment variable CANDLEWRIGHT_SERVICE_URL wins.
+    fee : float
+        Ratio paid per side. Freqtrade's own `fee` key (`--fee`) goes before it.
+    slippage : float
+        Ratio lost per side between the decision and the fill.
+    can_short : bool
+        Whether futures strategies may open shorts; in spot mode nothing may.
+    cache_megabytes : int
+        Room that cached answers may take on disk.
+    """
+
+    service_url: str = "http://127.0.0.1:3000"
+    fee: float = 0.0006  # TGT-21: what the targets were made with
+    slippage: float = 0.0005  # TGT-21
+    can_short: bool = True
+    cache_megabytes: int = 512
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Settings":
+        """Read the section; an unknown key or a bad value is a ValueError that names it."""
+        section = dict(config.get("candlewright") or {})
+        known = [field.name for field in fields(cls)]
+        for key in section:
+            if key not in known:
+                nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                raise ValueError(f"candlewright.{key} is not a key of the config, the nearest known one is {nearest}")
+        if url_wanted := os.environ.get("CANDLEWRIGHT_SERVICE_URL"):
+            section["service_url"] = url_wanted
+        if config.get("fee") is not None:
+            section["fee"] = config["fee"]
+        settings = cls(**section)
+        url = urlsplit(str(settings.service_url))
+        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+            raise ValueError(f"candlewright.service_url is {settings.service_url!r}, expected http(s)://host:port")
+        for name in ("fee", "slippage"):
+            value = getattr(settings, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 0.1:
+                raise ValueError(f"candlewright.{name} is {value!r}, expected a ratio in [0, 0.1)")
+        if not isinstance(settings.can_short, bool):
+            raise ValueError(f"candlewright.can_short is {settings.can_short!r}, expected true or false")
+        size = settings.cache_megabytes
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise ValueError(f"candlewright.cache_megabytes is {size!r}, expected a whole number >= 0")
+        return settings
+
+    @property
+    def round_trip_cost(self) -> float:
+        """Ratio of the price that entering and leaving costs."""
+        return 2 * (self.fee + self.slippage)
+
+
+def short_allowed(config: Mapping[str, Any]) -> bool:
+    """Tell whether this config lets a strategy go short (STR-7, DAT-11): Freqtrade refuses shorts in spot mode."""
+    return str(config.get("trading_mode") or "spot") == "futures" and Settings.from_config(config).can_short
+
+
+def cache_folder() -> Path:
+    """Return where cached answers lie."""
+    return Path(os.environ.get("CANDLEWRIGHT_FORECAST_CACHE") or "user_data/cache/forecasts")
+
+
+def read_api_key() -> str | None:
+    """Return the service's key from the environment or its file; None when there is none of at least 32 characters."""
+    key = os.environ.get("CANDLEWRIGHT_API_KEY")
+    if not key:
+        path = Path(os.environ.get("CANDLEWRIGHT_API_KEY_FILE") or "user_data/secrets/service.key")
+        try:
+            key = path.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return None
+    key = key.strip()
+    return key if len(key) >= MIN_KEY_LENGTH and key.isascii() and key.isprintable() else None

@@ -1,0 +1,295 @@
+"""The forecast source against a real socket: right answers land on their own candles, every fault ends as NaN (CLT-4, 5)."""
+
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from stub_service import CONTEXT, WARMUP, StubService, forecast_columns, running
+
+from strategies.shared import forecasts
+from strategies.shared.forecasts import ForecastSource, forecast_source
+from strategies.shared.settings import Settings
+from strategies.shared.wire import FORECAST_COLUMNS
+
+PAIR, TIMEFRAME = "BTC/USDT:USDT", "15m"
+FIRST = WARMUP + CONTEXT - 1
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def source_of(stub, live=False, clock=None):
+    return ForecastSource(Settings(service_url=stub.url), live=live, **({"clock": clock} if clock else {}))
+
+
+def ask(source, frame, as_of=None):
+    return source.columns(PAIR, TIMEFRAME, frame, as_of)
+
+
+def all_missing(answer):
+    return answer[list(FORECAST_COLUMNS)].isna().all(axis=None) and answer["model_version"].isna().all()
+
+
+def warnings_of(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_every_candle_gets_its_own_forecast_by_the_version_of_its_time(stub, make_candles):
+    """ASO-1, ASO-4: two versions share the frame, the second from its valid_from on."""
+    frame = make_candles(1500)
+    frame.index = frame.index + 7  # whatever the index is, the answer has it
+    answer = ask(source_of(stub), frame)
+    expected = forecast_columns(*(frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
+    assert answer.index.equals(frame.index)
+    assert answer["future_return_4h"].iloc[:FIRST].isna().all()
+    assert np.array_equal(answer["future_return_4h"].iloc[FIRST:], expected["future_return_4h"][FIRST:].astype("f4"))
+    close_time = frame["date"] + pd.Timedelta("15min")
+    second = close_time >= pd.Timestamp("2025-02-01", tz="UTC")
+    assert (answer["model_version"][second] == "v2").all()
+    assert (answer["model_version"][~second].iloc[FIRST:] == "v1").all()
+
+
+def test_a_repeated_question_costs_no_bulk_request(stub, make_candles):
+    """CLT-3, SRV-6: the second run asks for the model list only."""
+    frame = make_candles(700)
+    first = ask(source_of(stub), frame)
+    second = ask(source_of(stub), frame)
+    assert [method for method, *_ in stub.requests] == ["GET", "POST", "GET"]
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize("change", ["candle", "chain"])
+def test_a_changed_question_is_asked_again(stub, make_candles, change):
+    frame = make_candles(700)
+    ask(source_of(stub), frame)
+    if change == "candle":
+        frame.loc[650, "close"] = np.nextafter(frame.loc[650, "close"], np.inf)
+    else:
+        stub.chain_digest = "b" * 64
+    ask(source_of(stub), frame)
+    assert [method for method, *_ in stub.requests].count("POST") == 2
+
+
+def test_cached_answers_are_not_used_while_the_service_is_away(make_candles, caplog):
+    """A cache cannot know whether the chain of versions is still the same."""
+    frame = make_candles(700)
+    with running() as stub:
+        assert not all_missing(ask(source_of(stub), frame))
+    assert all_missing(ask(source_of(stub), frame))
+    assert "No entries will be made" in warnings_of(caplog)[-1]
+
+
+def wrong_row(table):
+    dates = table["date"].cast(pa.int64()).to_numpy().copy()
+    dates[3] += 1
+    return table.set_column(0, "date", pa.array(dates, type=pa.timestamp("ms", "UTC")))
+
+
+def with_metadata(**changes):
+    def change(table):
+        metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+        return table.replace_schema_metadata(metadata | changes)
+
+    return change
+
+
+def with_value(name, value):
+    def change(table):
+        values = table[name].to_numpy(zero_copy_only=False).copy()
+        values[:] = value
+        return table.set_column(table.column_names.index(name), name, pa.array(values.astype("f4")))
+
+    return change
+
+
+def by_version(name):
+    def change(table):
+        column = pa.array([name if value else None for value in table["model_version"].to_pylist()]).dictionary_encode()
+        return table.set_column(table.column_names.index("model_version"), "model_version", column)
+
+    return change
+
+
+FAULTS = {
+    "401": (401, "401"),
+    "400": (400, "as the test wants"),
+    "409": (409, "409"),
+    "413": (413, "413"),
+    "429": (429, "429"),
+    "500": (500, "500"),
+    "503": (503, "tools/start.sh train"),
+    "redirect": ("redirect", "307"),
+    "garbage": ("garbage", "not the Arrow stream"),
+    "short": (lambda table: table.slice(0, table.num_rows - 1), "rows, asked were"),
+    "duplicated row": (lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)]), "row 1"),
+    "doubled": (lambda table: pa.concat_tables([table, table]), "1400 rows"),
+    "other date": (wrong_row, "row 3"),
+    "other pair": (with_metadata(pair="ETH/USDT:USDT"), "ETH/USDT:USDT"),
+    "other timeframe": (with_metadata(timeframe="1h"), "'1h'"),
+    "no digest": (with_metadata(chain_digest=""), "chain_digest"),
+    "other digest": (with_metadata(chain_digest="c" * 64), "different chains"),
+    "lost column": (lambda table: table.drop_columns(["max_rally_4h"]), "max_rally_4h"),
+    "text for numbers": (
+        lambda table: table.set_column(5, table.column_names[5], pa.array(["x"] * table.num_rows)),
+        "not the Arrow stream",
+    ),
+    "NaN": (with_value("confidence_4h", np.nan), ""),
+    "infinite": (with_value("confidence_4h", np.inf), ""),
+    "unknown version": (by_version("v9"), "v9"),
+    "version from the future": (by_version("v2"), "before its valid_from"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_faulty_answer_is_a_missing_one_and_says_so(stub, make_candles, caplog, name):
+    """CLT-4, CLT-5, LIM-9; and it recovers by itself with the next good answer."""
+    fault, words = FAULTS[name]
+    frame = make_candles(700)
+    stub.faults[:] = [fault]
+    source = source_of(stub)
+    answer = ask(source, frame)
+    assert all_missing(answer)
+    assert list(answer.columns) == [*FORECAST_COLUMNS, "model_version"]
+    (warning,) = warnings_of(caplog)
+    assert "No entries will be made" in warning
+    assert words in warning
+    assert not all_missing(ask(source, frame))
+
+
+def test_a_service_that_is_not_there_is_told_once(make_candles, caplog):
+    """One warning for three pairs, again after five minutes."""
+    with running() as stub:
+        pass
+    clock = Clock()
+    source = source_of(stub, clock=clock)
+    for pair in ("BTC/USDT", "ETH/USDT", "SOL/USDT"):
+        assert all_missing(source.columns(pair, TIMEFRAME, make_candles(700)))
+    assert len(warnings_of(caplog)) == 1
+    assert "tools/start.sh serve" in warnings_of(caplog)[0]
+    clock.now += forecasts.WARNING_SECONDS + 1
+    ask(source, make_candles(700))
+    assert "ConnectError" in warnings_of(caplog)[1]
+
+
+def test_a_missing_key_is_named_and_a_key_never_logged(stub, make_candles, caplog, monkeypatch):
+    """LIM-8."""
+    caplog.set_level(logging.DEBUG)
+    ask(source_of(stub), make_candles(700))
+    monkeypatch.setenv("CANDLEWRIGHT_API_KEY", "short")
+    assert all_missing(ask(source_of(stub), make_candles(700)))
+    assert "CANDLEWRIGHT_API_KEY" in warnings_of(caplog)[-1]
+    monkeypatch.setenv("CANDLEWRIGHT_API_KEY", "w" * 40)
+    assert all_missing(ask(source_of(stub), make_candles(700)))
+    assert "401" in warnings_of(caplog)[-1]
+    assert not any(secret in caplog.text for secret in ("k" * 32, "w" * 40))
+
+
+@pytest.mark.parametrize("frame", ["nothing", "one row", "no prices", "no date"])
+def test_strange_frames_are_answered_with_nan(stub, make_candles, frame):
+    whole = make_candles(700)
+    frames = {"nothing": whole.iloc[:0], "one row": whole.iloc[:1], "no prices": whole[["date"]], "no date": whole[["close"]]}
+    for as_of in ("each", "latest"):
+        assert all_missing(ask(source_of(stub), frames[frame], as_of))
+
+
+def test_a_range_without_any_version_is_explained(stub, make_candles, caplog):
+    stub.versions[:] = stub.versions[1:]
+    assert all_missing(ask(source_of(stub), make_candles(700, start="2025-01-01")))
+    assert "no_version, warmup; first valid_from 2025-02-01" in warnings_of(caplog)[0]
+
+
+def test_another_timeframe_than_the_models_is_explained(stub, make_candles, caplog):
+    answer = source_of(stub).columns(PAIR, "5m", make_candles(700, timeframe="5m"))
+    assert all_missing(answer)
+    assert "no model for timeframe 5m" in warnings_of(caplog)[0]
+
+
+def test_a_request_above_the_limit_is_split_and_the_rows_are_the_same(stub, make_candles, monkeypatch):
+    """LIM-4: the parts overlap by what a score reads."""
+    frame = make_candles(2000)
+    whole = ask(source_of(stub), frame)
+    monkeypatch.setattr(forecasts.wire.split_ranges, "__defaults__", (900,))
+    stub.chain_digest = "b" * 64  # ask again
+    parts = ask(source_of(stub), frame)
+    pd.testing.assert_frame_equal(whole, parts)
+    assert [rows for method, _, rows, _ in stub.requests if method == "POST"] == [2000, 900, 900, 900, 900, 624]
+
+
+def test_live_asks_for_the_newest_candle_and_never_spreads_the_reply(stub, make_candles):
+    """ASO-4, CLT-1, CLT-3: one request per new candle, answers stay with their candle."""
+    frame = make_candles(1000)
+    source = source_of(stub, live=True)
+    first = ask(source, frame.iloc[:998])
+    assert first["model_version"].notna().to_numpy().nonzero()[0].tolist() == [997]
+    ask(source, frame.iloc[:998])  # the same candle again
+    ask(source, frame.iloc[:999])
+    answer = ask(source, frame.iloc[3:1000])
+    assert answer["model_version"].notna().to_numpy().nonzero()[0].tolist() == [994, 995, 996]
+    rows = [rows for method, _, rows, as_of in stub.requests if method == "POST" and as_of == "latest"]
+    assert rows == [WARMUP + CONTEXT + forecasts.LIVE_MARGIN] * 3
+    each = ask(source, frame, "each")
+    pd.testing.assert_frame_equal(answer.iloc[-3:], each.iloc[-3:])
+
+
+def test_live_keeps_earlier_answers_when_the_newest_fails(stub, make_candles, caplog):
+    frame = make_candles(1000)
+    source = source_of(stub, live=True)
+    ask(source, frame.iloc[:999])
+    stub.faults[:] = [503]
+    answer = ask(source, frame)
+    assert answer["model_version"].notna().to_numpy().nonzero()[0].tolist() == [998]
+    assert "No entries" in warnings_of(caplog)[0]
+    assert ask(source, frame)["model_version"].notna().iloc[-1]
+
+
+def test_live_drops_an_answer_whose_candle_was_corrected(stub, make_candles):
+    frame = make_candles(800)
+    source = source_of(stub, live=True)
+    ask(source, frame)
+    frame.loc[799, "volume"] *= 2
+    stub.faults[:] = [503]
+    assert all_missing(ask(source, frame))
+
+
+def test_live_accepts_a_reply_of_the_newest_row_alone(stub, make_candles):
+    stub.faults[:] = [lambda table: table.slice(table.num_rows - 1)]
+    answer = ask(source_of(stub, live=True), make_candles(800))
+    assert answer["model_version"].notna().to_numpy().nonzero()[0].tolist() == [799]
+
+
+def test_which_version_decided_what_is_logged(stub, make_candles, room, monkeypatch):
+    path = room / "forecasts.jsonl"
+    monkeypatch.setenv("CANDLEWRIGHT_FORECAST_LOG", str(path))
+    frame = make_candles(1500)
+    ask(source_of(stub), frame)
+    ask(source_of(stub), frame)
+    service, cache = (json.loads(line) for line in path.read_text().splitlines())
+    assert (service["source"], cache["source"]) == ("service", "cache")
+    assert service["segments"] == cache["segments"]
+    assert [segment["model_version"] for segment in service["segments"]] == ["v1", "v2"]
+    assert sum(segment["rows"] for segment in service["segments"]) == 1500 - FIRST
+    assert service["segments"][1]["first"] == "2025-01-31T23:45:00+00:00"  # closes at v2's valid_from
+    assert service["unscored"] == {"warmup": FIRST}
+
+
+def test_the_run_mode_decides_what_is_asked():
+    assert [forecast_source({"runmode": mode}).live for mode in ("live", "dry_run", "backtest", "hyperopt", "plot")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_the_service_named_by_the_stub_is_another_object_each_time():
+    """Two stubs do not share their faults."""
+    assert StubService().faults is not StubService().faults
