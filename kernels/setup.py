@@ -18,7 +18,12 @@ DIRECTIVES = {
     "initializedcheck": False,
 }
 
+SOURCES = "src/tradekernels/features"
 engine = Extension(
-    "tradekernels.features._engine", ["src/tradekernels/features/_engine.pyx"], extra_compile_args=FLAGS
+    "tradekernels.features._engine",
+    [f"{SOURCES}/_engine.pyx"],
+    depends=[f"{SOURCES}/_{part}.pxd" for part in ("pointwise", "windows", "recursive")],
+    extra_compile_args=FLAGS,
 )
-setup(ext_modules=cythonize([engine], compiler_directives=DIRECTIVES))
+# force: a change in a .pxd alone would not be noticed.
+setup(ext_modules=cythonize([engine], compiler_directives=DIRECTIVES, force=True))

@@ -9,14 +9,11 @@ HEADINGS = ("id", "name", "family", "formula", "warm-up", "unit", "range", "mean
 
 def catalogue(timeframe: str) -> str:
     """Return the catalogue as a Markdown table."""
-    rows = [
-        (
-            feature.id, feature.name, feature.family, f"`{feature.formula}`", str(feature.warmup(timeframe)),
-            feature.unit, "{:.4g} .. {:.4g}".format(*feature.range), feature.meaning, feature.source,
-        )  # fmt: skip
-        for feature in CATALOG.values()
-    ]
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *rows]
+    lines = [HEADINGS, tuple("---" for _ in HEADINGS)]
+    for it in CATALOG.values():
+        bounds = "{:.4g} .. {:.4g}".format(*it.range)
+        warmup = str(it.warmup(timeframe))
+        lines.append((it.id, it.name, it.family, f"`{it.formula}`", warmup, it.unit, bounds, it.meaning, it.source))
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 

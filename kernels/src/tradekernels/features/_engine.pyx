@@ -39,17 +39,22 @@ CODES = {
 HEADER = 2  # doubles at the head of a state: bars seen, open time of the last one in ms (NaN before the first)
 
 
-cdef void store(const double* x, float* out, Py_ssize_t n_bars, Py_ssize_t stride, Py_ssize_t cold) noexcept nogil:
+ctypedef fused output:
+    float
+    double
+
+
+cdef void store(const double* x, output* out, Py_ssize_t n_bars, Py_ssize_t stride, Py_ssize_t cold) noexcept nogil:
     """Write one output column of a block: NaN for its first `cold` bars."""
     cdef Py_ssize_t i
     for i in range(min(cold, n_bars)):
         out[i * stride] = NAN
     for i in range(max(cold, 0), n_bars):
-        out[i * stride] = <float> x[i]
+        out[i * stride] = <output> x[i]
 
 
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
-                  const long long* date, double bar_ms, Py_ssize_t n_bars, float* out,
+                  const long long* date, double bar_ms, Py_ssize_t n_bars, output* out,
                   Py_ssize_t n_features) noexcept nogil:
     """Take one block of bars through every instruction."""
     cdef Py_ssize_t k, i
@@ -159,7 +164,7 @@ cdef class Machine:
         PyMem_Free(self.columns)
         PyMem_Free(self.slots)
 
-    def run(self, const long long[::1] date, tuple columns, float[:, ::1] out):
+    def run(self, const long long[::1] date, tuple columns, output[:, ::1] out):
         """Write the rows of `date` and `columns` (contiguous, checked, of equal length) to `out`."""
         cdef Py_ssize_t n_bars = out.shape[0], n_features = out.shape[1], done = 0, size, k
         cdef const double[::1] column

@@ -28,25 +28,29 @@ cdef inline void divide(const double* a, const double* b, double* y, Py_ssize_t 
 
 
 cdef inline void ratio(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
-    # A denominator of 0 makes the ratio 0: the divisor becomes 1 and the numerator 0, so that the loop has no branch.
+    # A denominator of 0 makes the ratio 0: divided by 1 then set to 0, so that the loop has no branch.
     cdef Py_ssize_t i
-    cdef double divisor, share
+    cdef double share, divisor
     for i in range(n_bars):
-        divisor = b[i] if b[i] != 0.0 else 1.0
-        share = a[i] / divisor
-        y[i] = share if b[i] != 0.0 else 0.0
+        divisor = b[i]
+        share = a[i] / (divisor if divisor != 0.0 else 1.0)
+        y[i] = share if divisor != 0.0 else 0.0
 
 
 cdef inline void maximum(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
     cdef Py_ssize_t i
+    cdef double one, other
     for i in range(n_bars):
-        y[i] = a[i] if a[i] > b[i] else b[i]
+        one, other = a[i], b[i]
+        y[i] = one if one > other else other
 
 
 cdef inline void minimum(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
     cdef Py_ssize_t i
+    cdef double one, other
     for i in range(n_bars):
-        y[i] = a[i] if a[i] < b[i] else b[i]
+        one, other = a[i], b[i]
+        y[i] = one if one < other else other
 
 
 cdef inline void greater(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
@@ -64,8 +68,10 @@ cdef inline void greater_equal(const double* a, const double* b, double* y, Py_s
 cdef inline void select(const double* test, const double* a, const double* b, double* y,
                         Py_ssize_t n_bars) noexcept nogil:
     cdef Py_ssize_t i
+    cdef double yes, no
     for i in range(n_bars):
-        y[i] = a[i] if test[i] != 0.0 else b[i]
+        yes, no = a[i], b[i]  # both are read, so that the choice needs no branch
+        y[i] = yes if test[i] != 0.0 else no
 
 
 cdef inline void modulo(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:

@@ -1,4 +1,4 @@
-"""What the catalogue says of one feature. From: the catalogue's lines. To: feature sets, the printed table, the docs."""
+"""What the catalogue says of one feature. From: the catalogue's lines. To: feature sets, the printed table, docs."""
 
 from __future__ import annotations
 

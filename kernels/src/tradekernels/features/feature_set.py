@@ -31,7 +31,9 @@ class FeatureSet:
         self.warmup: int = max(self.warmups)
         self.digest: str = _digest(features, timeframe)
 
-    def compute(self, frame: Any, references: Mapping[str, Any] | None = None) -> np.ndarray:
+    def compute(
+        self, frame: Any, references: Mapping[str, Any] | None = None, dtype: type[np.floating] = np.float32
+    ) -> np.ndarray:
         """Return the feature matrix of a frame of closed candles.
 
         Parameters
@@ -41,10 +43,12 @@ class FeatureSet:
             first, at least 0 rows.
         references : Mapping of str to frame, optional
             Frames of other pairs, for cross-asset features. No feature of today's catalogue reads one.
+        dtype : numpy.float32 or numpy.float64
+            float32 is what models and streams see; float64 is what the recurrences hold.
 
         Returns
         -------
-        ndarray of float32, shape (n_bars, n_features)
+        ndarray of `dtype`, shape (n_bars, n_features)
             C-contiguous; column k is NaN in its first `warmups[k]` rows and finite after them.
 
         Raises
@@ -53,7 +57,9 @@ class FeatureSet:
             If a column is missing or a row is no candle; the message names column, row, value and expectation.
         """
         date, columns = read_frame(frame)
-        rows = np.empty((len(date), len(self.names)), dtype=np.float32)
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype is {dtype}, expected numpy.float32 or numpy.float64")
+        rows = np.empty((len(date), len(self.names)), dtype=dtype)
         self.program.machine(len(date)).run(date, columns, rows)
         return rows
 

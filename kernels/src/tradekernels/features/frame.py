@@ -1,6 +1,6 @@
 """The border: candles come in, checked columns go on. From: a mapping, a DataFrame or one bar. To: the compiled loops.
 
-Checked here and nowhere later: columns, dtypes, lengths, time order, finite values, prices above 0, the shape of a candle.
+Checked here and nowhere later: columns, dtypes, lengths, time order, finite values, prices above 0, the candle's shape.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from ._engine import FAULTS, first_fault
 from .primitives import COLUMNS
 
-_EXPECTED = {name: "a finite price above 0" for name in COLUMNS} | {"volume": "a finite volume of at least 0"}
+_EXPECTED = dict.fromkeys(COLUMNS, "a finite price above 0") | {"volume": "a finite volume of at least 0"}
 
 
 def read_frame(frame: Any) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -92,7 +92,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 
 def read_bar(bar: Any) -> tuple[Any, ...]:
     """Return (date, open, high, low, close, volume) of a mapping or a sequence of six."""
-    if isinstance(bar, Mapping) or hasattr(bar, "index") and hasattr(bar, "keys"):
+    if isinstance(bar, Mapping) or hasattr(bar, "keys"):  # a pandas row is no Mapping
         try:
             return (bar["date"], bar["open"], bar["high"], bar["low"], bar["close"], bar["volume"])
         except KeyError as missing:

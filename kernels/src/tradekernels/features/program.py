@@ -78,9 +78,8 @@ def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: i
             rows.append((CODES[node.operation.name], slot[node], a, b, c, node.n, start, offset, alpha))
             memory.append(node.operation.initial_state(node.n))
             offset += len(memory[-1])
-        for k in outputs.get(node, ()):
-            rows.append((CODES["store"], k, slot[node], 0, 0, 0, warmup[node][1], 0, 0.0))
-        for x in set(node.inputs) | {node}:
+        rows.extend((CODES["store"], k, slot[node], 0, 0, 0, warmup[node][1], 0, 0.0) for k in outputs.get(node, ()))
+        for x in dict.fromkeys((*node.inputs, node)):
             readers[x] -= x is not node
             if readers[x] == 0 and x not in fixed:
                 readers[x] = -1  # given back once

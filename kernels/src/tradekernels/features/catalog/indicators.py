@@ -4,8 +4,24 @@ from functools import cache
 
 from ..expression import Node, named
 from ..primitives import (
-    C, H, L, O, V, ema, highest, larger, lowest, ratio, sign, sma, std, total, true_range, where, wilder,
-)  # fmt: skip
+    C,
+    H,
+    L,
+    O,
+    V,
+    ema,
+    highest,
+    larger,
+    lowest,
+    ratio,
+    sign,
+    sma,
+    std,
+    total,
+    true_range,
+    where,
+    wilder,
+)
 
 TYPICAL = named("TP", (H + L + C) / 3)
 RANGE = named("HL", H - L)
