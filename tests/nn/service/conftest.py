@@ -1,0 +1,211 @@
+"""A toy model line, signed and complete, and ways to ask a service about it: in process, no socket, no clock."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from tradekernels.features import feature_set
+
+from nn.data.targets import FORECAST_COLUMNS, TARGET_NAMES
+from nn.models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
+from nn.service.app import ForecastApp
+from nn.service.keys import ApiKeys
+from nn.service.settings import ServiceSettings
+from nn.service.shelf import Shelf
+
+API_KEY = "toy-key-that-opens-only-this-test-service"
+MODEL_KEY = "6d" * 32
+START = datetime(2025, 1, 1, tzinfo=UTC)
+BAR = timedelta(minutes=15)
+BAR_MS = 900_000
+FEATURES = feature_set(("log_return", "volume_ratio", "range_pct", "ema_9_ratio", "roc_10", "hour_sin"), "15m")
+CONFIG = PatchTSTConfig(
+    n_features=len(FEATURES.names), context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1, d_ff=16,
+    return_scale=(0.002, 0.004, 0.008, 0.016),
+)  # fmt: skip
+OHLCV = ("open", "high", "low", "close", "volume")
+
+
+def make_candles(n_rows: int, seed: int = 7, first: datetime = START) -> pd.DataFrame:
+    """A random walk: date as int64 milliseconds, OHLCV."""
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.003, n_rows)))
+    opened = np.concatenate(([100.0], close[:-1]))
+    spread = 1 + rng.uniform(0, 0.002, n_rows)
+    return pd.DataFrame(
+        {
+            "date": int(first.timestamp() * 1000) + BAR_MS * np.arange(n_rows),
+            "open": opened,
+            "high": np.maximum(opened, close) * spread,
+            "low": np.minimum(opened, close) / spread,
+            "close": close,
+            "volume": rng.lognormal(3, 1, n_rows),
+        }
+    )
+
+
+@dataclass
+class ToyRegistry:
+    """A registry folder with lines of small random models."""
+
+    folder: Path
+    keys: Keys = field(default_factory=lambda: Keys(bytes.fromhex(MODEL_KEY)))
+
+    def add(self, bar: int, seed: int = 0, line: str = "unified-15m", **changes) -> str:
+        """Write a version that is valid from the open of candle `bar`; return its name."""
+        generator = torch.Generator().manual_seed(seed)
+        model = UnifiedPatchTST(CONFIG)
+        weights = {name: torch.randn(t.shape, generator=generator) * 0.2 for name, t in model.state_dict().items()}
+        valid_from = START + bar * BAR
+        fields = {
+            "name": line,
+            "kind": "unified_patchtst",
+            "architecture": CONFIG.to_dict(),
+            "timeframe": "15m",
+            "pairs": ("BTC/USDT:USDT",),
+            "feature_names": FEATURES.names,
+            "feature_digest": FEATURES.digest,
+            "warmup": FEATURES.warmup,
+            "scaler": {"median": [0.0] * CONFIG.n_features, "iqr": [0.01, 1.0, 0.01, 0.01, 0.02, 1.0]},
+            "target_names": TARGET_NAMES,
+            "forecast_columns": FORECAST_COLUMNS,
+            "class_codes": {"UP": 0, "DOWN": 1, "FLAT": 2},
+            "cost_model": {"round_trip": 0.0022},
+            "trained_from": valid_from - 2000 * BAR,
+            "trained_until": valid_from - 48 * BAR,
+            "embargo_bars": 48,
+            "valid_from": valid_from,
+            "data_fingerprint": f"{seed:064x}",
+            "metrics": {},
+            "libraries": {},
+            "git_commit": "0" * 40,
+            "config_hash": "c" * 64,
+        }
+        return write_version(self.folder / line, ManifestDraft(**(fields | changes)), weights, self.keys).name
+
+    def publish(self, *chain: str, champion: str | None = None, line: str = "unified-15m") -> None:
+        """Sign an alias file with this chain, the last of it as champion unless another is named."""
+        write_aliases(self.folder / line, self.keys, {"champion": champion or chain[-1]}, chain)
+
+    def shelf(self) -> Shelf:
+        """Return a shelf that has looked once."""
+        shelf = Shelf(self.folder, environ={"CANDLEWRIGHT_MODEL_KEY": MODEL_KEY})
+        shelf.look()
+        return shelf
+
+
+@dataclass
+class Asker:
+    """Asks an ASGI application as a client would."""
+
+    app: ForecastApp
+
+    def __call__(self, method: str, path: str, key: str | None = API_KEY, **request) -> httpx.Response:
+        headers = {"x-api-key": key} if key is not None else {}
+        headers |= request.pop("headers", {})
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app.asgi)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3000") as client:
+                return await client.request(method, path, headers=headers, **request)
+
+        return asyncio.run(ask())
+
+    def json(self, frame: pd.DataFrame, **changes) -> httpx.Response:
+        return self("POST", "/forecast", content=json_body(frame, **changes), headers={"content-type": "application/json"})
+
+    def arrow(self, content: bytes) -> httpx.Response:
+        return self("POST", "/forecast", content=content, headers={"content-type": "application/vnd.apache.arrow.stream"})
+
+
+def json_body(frame: pd.DataFrame, **changes) -> bytes:
+    candles = {name: frame[name].tolist() for name in ("date", *OHLCV)}
+    request = {"schema_version": 1, "pair": "BTC/USDT:USDT", "timeframe": "15m", "candles": candles}
+    return orjson.dumps(request | changes)
+
+
+def arrow_table(frame: pd.DataFrame, **changes: str | None) -> pa.Table:
+    """The Arrow form of a request; a parameter changed to None is left out."""
+    columns = {"date": pa.array(frame["date"], pa.int64()).cast(pa.timestamp("ms", tz="UTC"))}
+    columns |= {name: pa.array(frame[name], pa.float64()) for name in OHLCV}
+    parameters = {"schema_version": "1", "pair": "BTC/USDT:USDT", "timeframe": "15m"} | changes
+    return pa.table(columns, metadata={name: value for name, value in parameters.items() if value is not None})
+
+
+def stream_of(table: pa.Table, **options) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def arrow_body(frame: pd.DataFrame, **changes: str | None) -> bytes:
+    return stream_of(arrow_table(frame, **changes))
+
+
+def read_reply(content: bytes) -> pa.Table:
+    return pa.ipc.open_stream(content).read_all()
+
+
+class Kit:
+    """What tests of this room share, reachable without imports between test files."""
+
+    api_key, model_key, start, bar_ms, features, config = API_KEY, MODEL_KEY, START, BAR_MS, FEATURES, CONFIG
+    candles = staticmethod(make_candles)
+    json_body = staticmethod(json_body)
+    arrow_body = staticmethod(arrow_body)
+    arrow_table = staticmethod(arrow_table)
+    stream_of = staticmethod(stream_of)
+    read_reply = staticmethod(read_reply)
+    first_scored = FEATURES.warmup + CONFIG.context_length - 1  # row of a frame without gaps
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def kit() -> type[Kit]:
+    return Kit
+
+
+@pytest.fixture
+def registry(tmp_path) -> ToyRegistry:
+    return ToyRegistry(tmp_path / "registry")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory) -> ToyRegistry:
+    """Three versions, valid from candles 150, 200 and 260; the last is the champion."""
+    registry = ToyRegistry(tmp_path_factory.mktemp("registry"))
+    registry.publish(*(registry.add(bar, seed) for seed, bar in enumerate((150, 200, 260))))
+    return registry
+
+
+@pytest.fixture
+def serve():
+    """Return a function that puts a service in front of a registry, with these settings; `now_ms` stands still."""
+
+    def serve(registry: ToyRegistry, now_ms: int | None = None, keys: ApiKeys | None = None, **settings) -> Asker:
+        values = {"requests_per_second": 1000.0} | settings
+        now = (lambda: now_ms / 1000) if now_ms is not None else (lambda: START.timestamp())
+        return Asker(ForecastApp(registry.shelf(), keys or ApiKeys.of(API_KEY), ServiceSettings(**values), now=now))
+
+    return serve
+
+
+@pytest.fixture
+def ask(chain, serve) -> Asker:
+    return serve(chain)
