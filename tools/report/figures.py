@@ -79,7 +79,7 @@ def _chance(document: dict[str, Any]) -> Figure:
     layout = _layout(
         x={"type": "linear", "title": {"text": f"net profit, {escape(currency)}"}}, y={"title": {"text": "runs"}}
     )
-    layout |= {"hovermode": "closest", "bargap": 0.04, "showlegend": False}
+    layout |= {"hovermode": "closest", "bargap": 0.04, "showlegend": False, "margin": layout["margin"] | {"t": 26}}
     layout["shapes"] = [{"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
                          "line": {"color": STRATEGY, "width": 2.5}}]  # fmt: skip
     layout["annotations"] = [{"x": at, "yref": "paper", "y": 1.0, "yanchor": "bottom", "text": "strategy",

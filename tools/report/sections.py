@@ -31,7 +31,7 @@ class Sections:
     def body(self) -> str:
         parts = [self.head(), self.tiles()]
         parts += [self.equity(), self.chance(), self.months(), self.pairs(), self.prices(), self.tags()]
-        parts += [self.costs(), self.versions(), self.reconciliation(), self.lineage(), self.method()]
+        parts += [self.versions(), self.reconciliation(), self.lineage(), self.method()]
         return "".join(parts)
 
     def value(self, key: str, form: Format) -> str:
@@ -111,10 +111,15 @@ class Sections:
         sides = ["summary", *(["buy_and_hold"] if self.document["buy_and_hold"] else [])]
         body = [[title, *(self.value(f"{side}.{key}", form) for side in sides)] for title, key, form in rows]
         heads = ["", "Strategy", "Buy and hold"][: len(sides) + 1]
+        lines = (
+            "<p class=soft>A dashed line is where a new model version takes over.</p>"
+            if "versions" in self.figures
+            else ""
+        )
         return (
-            f"<section><h2>Equity, marked to market at every candle</h2>{self.plot('equity')}"
+            f"<section><h2>Equity, marked to market at every candle</h2><p class=soft>{lines}</p>{self.plot('equity')}"
             f"<h3>Drawdown</h3>{self.plot('drawdown', 'low')}</section>"
-            f"<section><h2>Against buying and holding</h2>{_table(heads, body)}</section>"
+            f"<div class=two>{holding}{self.costs()}</div>"
         )
 
     def chance(self) -> str:
@@ -149,7 +154,7 @@ class Sections:
     def pairs(self) -> str:
         shape: list[tuple[str, str, Format]] = [
             *TRADES_SHAPE, ("Fees", "fees", money), ("Funding", "funding", money), ("Market", "market_ratio", percent),
-            ("Candles", "candles", count), ("Missing", "missing_candles", count),
+            ("Candles", "candles", count), ("Gaps", "missing_candles", count),
         ]  # fmt: skip
         gone = "".join(
             f"<li>{escape(pair)}: {escape(reason)}</li>"
@@ -177,10 +182,7 @@ class Sections:
     def tags(self) -> str:
         tags = self.rows("enter_tags", "tag", "Tag", TRADES_SHAPE)
         reasons = self.rows("exit_reasons", "tag", "Reason", TRADES_SHAPE)
-        return (
-            f"<div class=two><section><h2>By entry tag</h2>{tags}</section>"
-            f"<section><h2>By exit reason</h2>{reasons}</section></div>"
-        )
+        return f"<section><h2>By entry tag</h2>{tags}<h2 class=next>By exit reason</h2>{reasons}</section>"
 
     def costs(self) -> str:
         cells: list[tuple[str, str, Format]] = [
@@ -219,8 +221,8 @@ class Sections:
     def reconciliation(self) -> str:
         shape: list[tuple[str, str, Format]] = [
             ("Final equity, this report", "final_equity", money), ("of it unrealised", "open_profit", money),
-            ("Final balance, Freqtrade", "freqtrade_final_balance", money), ("Difference", "difference", probability),
-            ("Largest gap of one trade", "largest_trade_gap", probability),
+            ("Final balance, Freqtrade", "freqtrade_final_balance", money), ("Difference", "difference", money),
+            ("Largest gap of one trade", "largest_trade_gap", money),
             ("Freqtrade's Sharpe, from closed trades", "freqtrade.sharpe", number),
             ("Freqtrade's Sortino, from closed trades", "freqtrade.sortino", number),
             ("Freqtrade's Calmar, from closed trades", "freqtrade.calmar", number),
@@ -271,7 +273,7 @@ class Sections:
 TRADES_SHAPE: list[tuple[str, str, Format]] = [
     ("Trades", "trades", count), ("Long", "long", count), ("Short", "short", count), ("Profit", "profit", money),
     ("Mean", "mean_profit_ratio", percent), ("Win rate", "win_rate", percent),
-    ("Profit factor", "profit_factor", number), ("Mean hours", "mean_hours", number),
+    ("Factor", "profit_factor", number), ("Hours", "mean_hours", number),
 ]  # fmt: skip
 
 

@@ -59,7 +59,8 @@ def _against_chance(document: dict[str, Any]) -> list[dict[str, str]]:
         f"(percentile {chance['percentile']:.0f}, p ≈ {chance['p_value']:.3f})"
     )
     if chance["p_value"] > SIGNIFICANCE:
-        return [_say("bad", f"No better than random entries: {facts}.")]
+        reach = "" if chance["percentile"] <= 50 else " can be by luck"
+        return [_say("bad", f"No better than random entries{reach}: {facts}.")]
     return [
         _say("good", f"Better than random entries: {facts}. Every variant tried before this one weakens that claim.")
     ]
