@@ -166,6 +166,13 @@ def test_a_steady_premium_gives_the_funding_of_binances_formula(premium, rate):
     assert funding(clock, np.full(clock.n_hours, premium)).rate == pytest.approx([rate] * 6)
 
 
+def test_funding_looks_back_and_its_last_hour_weighs_most():
+    """A premium of 0.9 % that starts at 08:00: its first hour has 8 of 36 weights, then comes the damper of 5 bp."""
+    clock = Clock(0, 2 * DAY, "1h")
+    premium = np.where(np.arange(clock.n_hours) >= 8, 0.009, 0.0)
+    assert funding(clock, premium).rate[:3] == pytest.approx([INTEREST, 0.009 * 8 / 36 - 0.0005, FUNDING_CAP])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
