@@ -30,7 +30,7 @@ def build(
     backtest: Backtest, datadir: Path, forecast_log: Path | None = None, seed: int = 7, runs: int = 200
 ) -> tuple[dict[str, Any], Market]:
     """Return the document and the candles it was computed on."""
-    start, end = int(backtest["backtest_start_ts"]), int(backtest["backtest_end_ts"])
+    start, end = int(backtest.number("backtest_start_ts")), int(backtest.number("backtest_end_ts"))
     pairs = dict.fromkeys([*map(str, backtest["pairlist"]), *backtest.trades["pair"]])
     market = read_market(datadir, pairs, str(backtest["timeframe"]), start, end)
     curve, account = strategy_curve(backtest, market)
@@ -90,7 +90,7 @@ def _run(backtest: Backtest, market: Market, curve: Curve) -> dict[str, Any]:
         "stake_currency": str(backtest["stake_currency"]),
         "stake_amount": stats.get("stake_amount"),
         "max_open_trades": stats.get("max_open_trades_setting", stats.get("max_open_trades")),
-        "starting_balance": float(backtest["starting_balance"]),
+        "starting_balance": backtest.number("starting_balance"),
         "without_candles": dict(market.missing),
     }
 

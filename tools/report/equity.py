@@ -70,11 +70,11 @@ def strategy_curve(backtest: Backtest, market: Market) -> tuple[Curve, Reconcili
         profit += held * market.closes(str(pair))
         profit += _accrued_funding(rows, close_times)
         profit += _steps(closed_at, gaps[settled.index], len(close_times))
-    start = float(backtest["starting_balance"])
+    start = backtest.number("starting_balance")
     curve = Curve(np.concatenate([[market.start], close_times]), np.concatenate([[start], start + profit]))
     closed_profit = float(trades.loc[~trades["is_open"], "profit"].sum())
     partial = _partial_profit(trades, fills, side)
-    final_balance = float(backtest["final_balance"])
+    final_balance = backtest.number("final_balance")
     open_profit = float(curve.values[-1]) - start - closed_profit
     has_open = bool(trades["is_open"].any())
     return curve, Reconciliation(
@@ -90,7 +90,7 @@ def buy_and_hold(backtest: Backtest, market: Market) -> Curve | None:
     """Put the starting balance into all pairs equally at the first open and sell at the last close, fees paid."""
     if not market.pairs:
         return None
-    start = float(backtest["starting_balance"])
+    start = backtest.number("starting_balance")
     fee = float(backtest.trades["fee_open"].mean()) if len(backtest.trades) else 0.0
     growth = [market.closes(pair) / candles.open[0] for pair, candles in market.pairs.items()]
     values = start / (1.0 + fee) * np.mean(growth, axis=0)

@@ -6,6 +6,7 @@ To: `Backtest`, whose trades and fills are checked tables; every other room of t
 
 import hashlib
 import json
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -40,6 +41,13 @@ class Backtest:
             return self.stats[key]
         except KeyError:
             raise BadResult(f"result of {self.strategy} has no {key!r}: not a Freqtrade 2026 backtest result") from None
+
+    def number(self, key: str) -> float:
+        """Return a statistic that must be a finite number."""
+        value = self[key]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise BadResult(f"result of {self.strategy} has {key} = {value!r}, expected a number")
+        return float(value)
 
 
 def read_result(path: Path, strategy: str | None = None) -> Backtest:

@@ -111,11 +111,8 @@ class Sections:
         sides = ["summary", *(["buy_and_hold"] if self.document["buy_and_hold"] else [])]
         body = [[title, *(self.value(f"{side}.{key}", form) for side in sides)] for title, key, form in rows]
         heads = ["", "Strategy", "Buy and hold"][: len(sides) + 1]
-        lines = (
-            "<p class=soft>A dashed line is where a new model version takes over.</p>"
-            if "versions" in self.figures
-            else ""
-        )
+        lines = "A dashed line is where a new model version takes over." if "versions" in self.figures else ""
+        holding = f"<section><h2>Against buying and holding</h2>{_table(heads, body)}</section>"
         return (
             f"<section><h2>Equity, marked to market at every candle</h2><p class=soft>{lines}</p>{self.plot('equity')}"
             f"<h3>Drawdown</h3>{self.plot('drawdown', 'low')}</section>"

@@ -26,8 +26,20 @@ class World:
     def datadir(self):
         return self.folder / "data"
 
-    def trade(self, pair, bar, bars, *, short=False, stake=100.0, leverage=1.0, funding=0.0, tag="breakout", reason="roi",
-              is_open=False):  # fmt: skip
+    def trade(
+        self,
+        pair,
+        bar,
+        bars,
+        *,
+        short=False,
+        stake=100.0,
+        leverage=1.0,
+        funding=0.0,
+        tag="a",
+        reason="roi",
+        is_open=False,
+    ):
         """Return a trade as Freqtrade exports it, entered and left at the opens of its candles."""
         opens = self.frames[pair]["open"].to_numpy()
         entry, leave = float(opens[bar]), float(opens[min(bar + bars, len(opens) - 1)])
@@ -42,7 +54,7 @@ class World:
              "order_filled_timestamp": end, "ft_order_tag": reason, "cost": amount * leave},
         ]  # fmt: skip
         return {
-            "pair": pair, "stake_amount": stake, "max_stake_amount": stake, "amount": amount, "open_date": "", "close_date": "",
+            "pair": pair, "stake_amount": stake, "max_stake_amount": stake, "amount": amount,
             "open_rate": entry, "close_rate": None if is_open else leave, "fee_open": FEE, "fee_close": FEE,
             "profit_abs": None if is_open else round(profit, 8), "profit_ratio": None if is_open else profit / stake,
             "exit_reason": None if is_open else reason, "is_open": is_open, "enter_tag": tag, "leverage": leverage,
@@ -78,7 +90,7 @@ class World:
         (folder / ".last_result.json").write_text(json.dumps({"latest_backtest": path.name}))
         return path
 
-    def busy(self, count=60, seed=3, **options):
+    def busy(self, count=60, seed=3):
         """Return trades at regular places on every pair, long and short, winners and losers."""
         rng = np.random.default_rng(seed)
         pairs = list(self.frames)
@@ -89,10 +101,16 @@ class World:
             room = len(self.frames[pair]) // (count // len(pairs) + 1)
             begin = (number // len(pairs)) * room
             trades.append(
-                self.trade(pair, begin + int(rng.integers(0, max(1, room - 31))), length, short=bool(rng.integers(0, 2)),
-                           leverage=float(rng.integers(1, 4)), funding=float(rng.normal(0, 0.05)),
-                           tag=("breakout", "pullback")[number % 2], reason=("roi", "stop_loss", "exit_signal")[number % 3],
-                           **options)  # fmt: skip
+                self.trade(
+                    pair,
+                    begin + int(rng.integers(0, max(1, room - 31))),
+                    length,
+                    short=bool(rng.integers(0, 2)),
+                    leverage=float(rng.integers(1, 4)),
+                    funding=float(rng.normal(0, 0.05)),
+                    tag=("breakout", "pullback")[number % 2],
+                    reason=("roi", "stop_loss", "exit_signal")[number % 3],
+                )
             )
         return sorted(trades, key=lambda trade: trade["open_timestamp"])
 

@@ -23,8 +23,8 @@ def market_of(bars, seed=1):
 
 def trades_at(starts, lengths, shorts, market):
     """Return the trades table of a strategy that entered at these bars."""
-    rows = pd.DataFrame({"pair": PAIR, "is_short": shorts, "is_open": False, "stake": 100.0, "leverage": 2.0, "fee_open": FEE,
-                         "fee_close": FEE, "funding": 0.01})  # fmt: skip
+    same = {"pair": PAIR, "is_open": False, "stake": 100.0, "leverage": 2.0, "funding": 0.01}
+    rows = pd.DataFrame(same | {"is_short": shorts, "fee_open": FEE, "fee_close": FEE})
     profit, _ = outcomes(rows, market.pairs[PAIR], np.asarray(starts)[None], np.asarray(lengths))
     begin = START_MS + np.asarray(starts) * STEP
     return rows.assign(open_time=begin, close_time=begin + np.asarray(lengths) * STEP, profit=profit[0])
@@ -61,7 +61,7 @@ def test_random_trades_of_a_pair_stay_inside_the_period_and_never_overlap():
 
 def test_trades_that_cannot_stand_in_a_row_are_placed_on_their_own():
     starts = place(np.array([40, 40, 99]), 100, 50, np.random.default_rng(1))
-    assert (starts + [40, 40, 99]).max() <= 99
+    assert (starts + np.array([40, 40, 99])).max() <= 99
 
 
 def test_a_strategy_that_is_random_gets_a_percentile_without_pattern():
