@@ -58,7 +58,7 @@ class World:
             "open_rate": entry, "close_rate": None if is_open else leave, "fee_open": FEE, "fee_close": FEE,
             "profit_abs": None if is_open else round(profit, 8), "profit_ratio": None if is_open else profit / stake,
             "exit_reason": None if is_open else reason, "is_open": is_open, "enter_tag": tag, "leverage": leverage,
-            "is_short": short, "open_timestamp": begin, "close_timestamp": None if is_open else end,
+            "is_short": bool(short), "open_timestamp": begin, "close_timestamp": None if is_open else end,
             "orders": orders[:1] if is_open else orders, "funding_fees": funding,
         }  # fmt: skip
 

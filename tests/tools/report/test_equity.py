@@ -19,7 +19,7 @@ def market_of(world, bars=None):
 
 
 def test_a_leveraged_short_is_marked_to_market_by_hand(world):
-    """Short 2 coins at 100 in the second candle, closes 101, 98, 97, out at 99 in the fourth, funding 0.3 over two candles."""
+    """Short 2 coins at 100 in candle 1, closes 101, 98, 97, out at 99 in candle 3, 0.3 of funding over two candles."""
     times = START_MS + np.arange(4) * STEP
     close = np.array([100.0, 101.0, 98.0, 97.0])
     market = Market(STEP, START_MS, times + STEP, {PAIR: PairCandles(times, close, close, close, close, 0, "")}, {})
@@ -56,12 +56,7 @@ def test_a_position_built_and_sold_in_parts_follows_its_orders(world):
     more = buy | {"order_filled_timestamp": START_MS + 12 * STEP, "safe_price": opens[12]}
     some = sell | {"order_filled_timestamp": START_MS + 14 * STEP, "safe_price": opens[14]}
     trade["orders"] = [buy, more, some, sell]
-    cash = [
-        -buy["amount"] * opens[10],
-        -buy["amount"] * opens[12],
-        buy["amount"] * opens[14],
-        buy["amount"] * opens[18],
-    ]
+    cash = [side * buy["amount"] * opens[bar] for side, bar in ((-1, 10), (-1, 12), (1, 14), (1, 18))]
     trade["profit_abs"] = sum(cash) - FEE * sum(map(abs, cash))
     backtest = read_result(world.write({"A": world.stats([trade])}))
     market = market_of(world)
