@@ -157,7 +157,10 @@ def test_open_trades_and_missing_pairs_are_said_plainly(world):
 def test_the_verdict_says_when_a_strategy_is_no_better_than_luck_or_holding(world):
     """EVA-3: a page of a losing strategy does not flatter it."""
     opens = world.frames["BTC/USDT:USDT"]["open"].to_numpy()
-    wrong = [world.trade("BTC/USDT:USDT", bar, 8, short=opens[bar + 8] > opens[bar]) for bar in range(0, 4000, 40)]
+    wrong = [
+        world.trade("BTC/USDT:USDT", bar, 8, short=opens[bar + 8] > opens[bar], stake=500.0)
+        for bar in range(0, 4000, 40)
+    ]
     document, _, _ = report(world, world.stats(wrong))
     told = " ".join(sentence["text"] for sentence in document["verdict"])
     assert "It lost" in told
