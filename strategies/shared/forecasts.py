@@ -111,12 +111,12 @@ class ForecastSource:
                 key = cache_key(chain_digest, pair, timeframe, "each", candles)
             if chain_digest != line["chain_digest"]:
                 raise ForecastUnavailable("mismatch", "reply and /models name different chains")
-        answer = self._checked(table, dates, line, pair, timeframe)
-        if source == "service":
+        answer, sound = self._checked(table, dates, line, pair, timeframe)
+        if source == "service" and sound:
             self._cache.put(key, table)
         reasons = table["reason"].to_numpy(zero_copy_only=False)
         log_versions(pair, timeframe, line["chain_digest"], dates, answer, reasons, source)
-        if len(frame) and answer["model_version"].isna().all():
+        if sound and answer["model_version"].isna().all():
             first = min((version["valid_from"] for version in line["versions"]), default="never")
             words = ", ".join(sorted({str(reason) for reason in reasons}))
             detail = f"none of {len(frame)} candles is scored ({words}; first valid_from {first})"
@@ -164,11 +164,12 @@ class ForecastSource:
         if table.schema.metadata[b"chain_digest"].decode() != line["chain_digest"]:
             line = self._line(timeframe, fresh=True)
         wire.check_dates(table, dates[-table.num_rows :] if table.num_rows == len(recent) else dates[-1:])
-        answer = self._checked(table.slice(table.num_rows - 1), dates[-1:], line, pair, timeframe)
+        answer, sound = self._checked(table.slice(table.num_rows - 1), dates[-1:], line, pair, timeframe)
         version = answer["model_version"].iloc[0]
         if pd.isna(version):
-            reason = table["reason"][-1].as_py()
-            self._warn("unscored", pair, timeframe, f"the newest candle is not scored ({reason})")
+            if sound:
+                reason = table["reason"][-1].as_py()
+                self._warn("unscored", pair, timeframe, f"the newest candle is not scored ({reason})")
             return None
         return answer[list(FORECAST_COLUMNS)].to_numpy(dtype=np.float32)[0], str(version)
 
@@ -187,11 +188,12 @@ class ForecastSource:
 
     def _checked(
         self, table: pa.Table, dates: np.ndarray, line: dict[str, Any], pair: str, timeframe: str
-    ) -> pd.DataFrame:
+    ) -> tuple[pd.DataFrame, bool]:
+        """Return the columns of a reply, and whether nothing was wrong with it; what was wrong is told."""
         answer, faults = scored_columns(table, dates, line["versions"], timeframe)
         for cause, detail in faults:
             self._warn(cause, pair, timeframe, detail)
-        return answer
+        return answer, not faults
 
     def _warn(self, cause: str, pair: str, timeframe: str, detail: str) -> None:
         """Say once per cause and five minutes what is wrong, what follows and what to do."""

@@ -39,10 +39,13 @@ def scored_columns(
     for position, name in enumerate(FORECAST_COLUMNS):
         values[:, position] = table[name].to_numpy(zero_copy_only=False)
     version = pd.Series(table["model_version"].to_numpy(zero_copy_only=False), dtype="str")
-    usable = np.isfinite(values).all(axis=1) & version.notna().to_numpy()
+    usable = version.notna().to_numpy(copy=True)
     valid_from = {item["version"]: milliseconds(item["valid_from"]) for item in versions}
     close_times = dates + int(pd.Timedelta(timeframe.replace("m", "min")).total_seconds() * 1000)
     faults = []
+    if (broken := usable & ~np.isfinite(values).all(axis=1)).any():
+        faults.append(("mismatch", f"{broken.sum()} rows name a version but hold numbers that are missing or infinite"))
+        usable &= ~broken
     codes, names = pd.factorize(version)
     for code, name in enumerate(names):
         rows = usable & (codes == code)

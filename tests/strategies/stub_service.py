@@ -6,10 +6,12 @@ From: the requests of `strategies/shared` (or of Freqtrade around it). To: forec
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -172,6 +174,11 @@ def running(service: StubService | None = None, port: int = 0):
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 32
+        connections: ClassVar[list] = []
+
+        def process_request(self, request, client_address):
+            self.connections.append(request)
+            super().process_request(request, client_address)
 
         def handle_error(self, request, client_address):
             """A client that gave up is what some tests want."""
@@ -185,3 +192,6 @@ def running(service: StubService | None = None, port: int = 0):
         finally:
             server.shutdown()
             thread.join()
+            for connection in server.connections:  # a service that stops ends its kept-alive connections
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)

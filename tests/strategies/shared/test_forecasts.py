@@ -141,8 +141,8 @@ FAULTS = {
         lambda table: table.set_column(5, table.column_names[5], pa.array(["x"] * table.num_rows)),
         "not the Arrow stream",
     ),
-    "NaN": (with_value("confidence_4h", np.nan), ""),
-    "infinite": (with_value("confidence_4h", np.inf), ""),
+    "NaN": (with_value("confidence_4h", np.nan), "93 rows name a version"),
+    "infinite": (with_value("confidence_4h", np.inf), "93 rows name a version"),
     "unknown version": (by_version("v9"), "v9"),
     "version from the future": (by_version("v2"), "before its valid_from"),
 }
@@ -220,7 +220,7 @@ def test_a_request_above_the_limit_is_split_and_the_rows_are_the_same(stub, make
     stub.chain_digest = "b" * 64  # ask again
     parts = ask(source_of(stub), frame)
     pd.testing.assert_frame_equal(whole, parts)
-    assert [rows for method, _, rows, _ in stub.requests if method == "POST"] == [2000, 900, 900, 900, 900, 624]
+    assert [rows for method, _, rows, _ in stub.requests if method == "POST"] == [2000, 900, 900, 900, 900, 832]
 
 
 def test_live_asks_for_the_newest_candle_and_never_spreads_the_reply(stub, make_candles):
