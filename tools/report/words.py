@@ -9,7 +9,7 @@ METHOD = (
     "Buy and hold puts the starting balance into the pairs in equal parts, without leverage, and pays the entry fee "
     "twice: at the first open and the last close.",
     "A random run keeps every closed trade's pair, side, length, stake, leverage, fee rates and funding, and draws "
-    "only its entry. Trades of one pair do not overlap. It enters and leaves at candle opens and keeps no stop.",
+    "only its entry. Trades of one pair do not overlap. It enters and leaves at candle opens, whole, and has no stop.",
     "p is the share of runs, the strategy counted among them, with at least its profit. It is honest for one strategy "
     "tried once; choose the best of many variants and luck alone reaches small values.",
     "Freqtrade fills at candle prices: slippage beyond the fee is in none of these numbers.",
