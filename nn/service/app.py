@@ -165,15 +165,15 @@ async def set_when_gone(request: Request, abandoned: threading.Event) -> None:
 
 def describe(line: Line) -> dict[str, object]:
     """Return a line as GET /models shows it; configs/contracts/models_reply.v1.json is the schema."""
-    newest = line.champion or line.versions[-1]
+    newest = line.champion or line.chain[-1]
     return {
         "name": line.name,
         "timeframe": line.timeframe,
         "chain_digest": line.chain_digest,
         "champion": line.aliases.get("champion"),
         "feature_digest": newest.feature_digest,
-        "warmup": newest.warmup,
-        "context_length": newest.context_length,
+        "warmup": max(each.warmup for each in line.versions),
+        "context_length": max(each.context_length for each in line.versions),
         "versions": [
             {
                 "version": each.version,

@@ -32,7 +32,10 @@ def read_arrow(body: bytes) -> Question:
     """Return the question in an Arrow stream; `Refused` with 400 or 413 and the reason if it is not one."""
     try:
         messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
-        schema = pa.ipc.read_schema(messages.read_next_message())
+        first = next(iter(messages), None)
+        if first is None:
+            raise bad_request("the body is an Arrow stream without a schema")
+        schema = pa.ipc.read_schema(first)
         check_schema(schema)
         parameters = validated(Parameters, _parameters(schema))
         batches = list(_batches(messages, schema))

@@ -54,7 +54,9 @@ class Shelf:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        return tuple(place.line for _, place in sorted(self.places.items()) if place.line is not None)
+        """Return what serves; of lines with one timeframe the one with the default name comes first."""
+        loaded = [place.line for place in self.places.values() if place.line is not None]
+        return tuple(sorted(loaded, key=lambda line: (line.name != f"unified-{line.timeframe}", line.name)))
 
     def line_of(self, timeframe: str) -> Line:
         """Return the line that serves a timeframe; `Refused` with 503, or 409 where only its features differ.

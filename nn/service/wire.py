@@ -39,7 +39,7 @@ class Strict(BaseModel):
 class Parameters(Strict):
     """Everything in a request but its candles."""
 
-    schema_version: Literal[1]
+    schema_version: int = Field(ge=1, le=1)
     pair: str = Field(pattern=PAIR)
     timeframe: str = Field(pattern=TIMEFRAME)
     as_of: AsOf = "each"

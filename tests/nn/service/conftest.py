@@ -31,8 +31,8 @@ BAR = timedelta(minutes=15)
 BAR_MS = 900_000
 FEATURES = feature_set(("log_return", "volume_ratio", "range_pct", "ema_9_ratio", "roc_10", "hour_sin"), "15m")
 CONFIG = PatchTSTConfig(
-    n_features=len(FEATURES.names), context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1, d_ff=16,
-    return_scale=(0.002, 0.004, 0.008, 0.016),
+    n_features=len(FEATURES.names), context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1,
+    d_ff=16, return_scale=(0.002, 0.004, 0.008, 0.016),
 )  # fmt: skip
 OHLCV = ("open", "high", "low", "close", "volume")
 
@@ -123,10 +123,14 @@ class Asker:
         return asyncio.run(ask())
 
     def json(self, frame: pd.DataFrame, **changes) -> httpx.Response:
-        return self("POST", "/forecast", content=json_body(frame, **changes), headers={"content-type": "application/json"})
+        return self(
+            "POST", "/forecast", content=json_body(frame, **changes), headers={"content-type": "application/json"}
+        )
 
     def arrow(self, content: bytes) -> httpx.Response:
-        return self("POST", "/forecast", content=content, headers={"content-type": "application/vnd.apache.arrow.stream"})
+        return self(
+            "POST", "/forecast", content=content, headers={"content-type": "application/vnd.apache.arrow.stream"}
+        )
 
 
 def json_body(frame: pd.DataFrame, **changes) -> bytes:
