@@ -21,6 +21,7 @@ PRICES = ("open", "high", "low", "close")
 OHLCV = (*PRICES, "volume")
 JUMP_BARS = 96  # bars before a return whose spread judges it (DQ-7)
 JUMP_SIGMAS = 20.0
+LAST_MS = 7_258_118_400_000  # 2200-01-01: a later time is in another unit
 
 
 class BadCandles(ValueError):
@@ -142,6 +143,10 @@ def open_times(frame: pd.DataFrame, source: str, timeframe: str, on_grid: bool =
     if "date" not in frame:
         raise BadCandles(f"{source}: column date is missing, found {', '.join(map(str, frame)) or 'none'}")
     times = _milliseconds(frame["date"], source)
+    absurd = np.flatnonzero((times < 0) | (times > LAST_MS))
+    if len(absurd):
+        row = int(absurd[0])
+        raise BadCandles(f"{source}: row {row} has date {times[row]}, expected milliseconds between 1970 and 2200")
     back = np.flatnonzero(np.diff(times) <= 0)
     if len(back):
         row = int(back[0]) + 1

@@ -90,6 +90,14 @@ def test_a_missing_time_a_time_off_the_grid_and_a_fraction_of_a_millisecond_are_
         check_candles(fine, PAIR, "15m")
 
 
+@pytest.mark.parametrize("date", [-900_000, 1_700_006_400_000_000, 2**63 - 1])
+def test_a_time_in_another_unit_is_refused(candles, date):
+    """DQ-1: microseconds read as milliseconds lie in the year 55,000"""
+    in_ms = candles["date"].astype("datetime64[ms, UTC]").astype("int64")
+    with pytest.raises(BadCandles, match=f"row 199 has date {date}, expected milliseconds between 1970 and 2200"):
+        check_candles(candles.assign(date=in_ms.where(candles.index != 199, date)), PAIR, "15m")
+
+
 @pytest.mark.parametrize("name", ["date", "open", "volume"])
 def test_a_missing_column_is_refused_by_name(candles, name):
     with pytest.raises(BadCandles, match=f"column {name} is missing, found"):
