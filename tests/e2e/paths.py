@@ -1,6 +1,6 @@
 """What the end-to-end tests share: running a verb as a user does, and reading what it left behind.
 
-From: `python -m tools` in a process of its own, which is what start.sh runs once the environment is there. To: the tests.
+From: `python -m tools` in a process of its own: what start.sh runs once the environment is there. To: the tests.
 """
 
 import json
