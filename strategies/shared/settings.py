@@ -24,7 +24,8 @@ class Settings:
     service_url : str
         Where the inference service listens, http or https; the environment variable CANDLEWRIGHT_SERVICE_URL wins.
     fee : float
-        Ratio paid per side. Freqtrade's own `fee` key (`--fee`) goes before it.
+        Ratio paid per side, as decisions assume it. Freqtrade's own `fee` key is not read: it exists in backtests only,
+        and lookahead-analysis sets it in some of its runs, so decisions would differ from live ones.
     slippage : float
         Ratio lost per side between the decision and the fill.
     can_short : bool
@@ -50,8 +51,6 @@ class Settings:
                 raise ValueError(f"candlewright.{key} is not a key of the config, the nearest known one is {nearest}")
         if url_wanted := os.environ.get("CANDLEWRIGHT_SERVICE_URL"):
             section["service_url"] = url_wanted
-        if config.get("fee") is not None:
-            section["fee"] = config["fee"]
         settings = cls(**section)
         url = urlsplit(str(settings.service_url))
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:

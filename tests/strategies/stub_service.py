@@ -42,7 +42,9 @@ def forecast_columns(open_, high, low, close, volume):
     columns |= {"max_drawdown_1h": spread / 2, "max_drawdown_4h": spread, "max_rally_1h": spread / 2}
     columns |= {"max_rally_4h": spread, "best_action_long": columns["direction_4h_up"]}
     columns |= {"best_action_short": columns["direction_4h_down"], "best_action_hold": columns["direction_4h_flat"]}
-    columns |= {name: np.full(len(close), 0.5) for name in ("signal_strength", "risk_reward_ratio", "optimal_hold_time")}
+    columns |= {
+        name: np.full(len(close), 0.5) for name in ("signal_strength", "risk_reward_ratio", "optimal_hold_time")
+    }
     columns |= {f"confidence_{name}": np.full(len(close), 0.7) for name in HORIZONS}
     return columns
 

@@ -8,7 +8,12 @@ from strategies.engines.forecast import allowed_by_rules, entry, reversal, stop_
 
 
 def forecast(expected, up, down, confidence=0.7):
-    values = {"future_return_4h": expected, "direction_4h_up": up, "direction_4h_down": down, "confidence_4h": confidence}
+    values = {
+        "future_return_4h": expected,
+        "direction_4h_up": up,
+        "direction_4h_down": down,
+        "confidence_4h": confidence,
+    }
     return pd.DataFrame([values])
 
 

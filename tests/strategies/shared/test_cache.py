@@ -32,7 +32,11 @@ def test_the_key_changes_with_every_part_of_the_question(make_candles):
     frame = make_candles(50)
     question = ["digest", "BTC/USDT", "15m", "each"]
     candles = wire.candle_table(frame)
-    keys = {cache_key(*question, candles), cache_key(*question, candles.slice(1)), cache_key(*question, candles.slice(0, 49))}
+    keys = {
+        cache_key(*question, candles),
+        cache_key(*question, candles.slice(1)),
+        cache_key(*question, candles.slice(0, 49)),
+    }
     for part in range(4):
         other = question.copy()
         other[part] += "x"

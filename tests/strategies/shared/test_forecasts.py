@@ -129,7 +129,10 @@ FAULTS = {
     "redirect": ("redirect", "307"),
     "garbage": ("garbage", "not the Arrow stream"),
     "short": (lambda table: table.slice(0, table.num_rows - 1), "rows, asked were"),
-    "duplicated row": (lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)]), "row 1"),
+    "duplicated row": (
+        lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)]),
+        "row 1",
+    ),
     "doubled": (lambda table: pa.concat_tables([table, table]), "1400 rows"),
     "other date": (wrong_row, "row 3"),
     "other pair": (with_metadata(pair="ETH/USDT:USDT"), "ETH/USDT:USDT"),
@@ -195,7 +198,12 @@ def test_a_missing_key_is_named_and_a_key_never_logged(stub, make_candles, caplo
 @pytest.mark.parametrize("frame", ["nothing", "one row", "no prices", "no date"])
 def test_strange_frames_are_answered_with_nan(stub, make_candles, frame):
     whole = make_candles(700)
-    frames = {"nothing": whole.iloc[:0], "one row": whole.iloc[:1], "no prices": whole[["date"]], "no date": whole[["close"]]}
+    frames = {
+        "nothing": whole.iloc[:0],
+        "one row": whole.iloc[:1],
+        "no prices": whole[["date"]],
+        "no date": whole[["close"]],
+    }
     for as_of in ("each", "latest"):
         assert all_missing(ask(source_of(stub), frames[frame], as_of))
 
@@ -281,7 +289,9 @@ def test_which_version_decided_what_is_logged(stub, make_candles, room, monkeypa
 
 
 def test_the_run_mode_decides_what_is_asked():
-    assert [forecast_source({"runmode": mode}).live for mode in ("live", "dry_run", "backtest", "hyperopt", "plot")] == [
+    assert [
+        forecast_source({"runmode": mode}).live for mode in ("live", "dry_run", "backtest", "hyperopt", "plot")
+    ] == [
         True,
         True,
         False,

@@ -11,10 +11,12 @@ def test_without_a_section_everything_has_its_default():
     assert settings.round_trip_cost == pytest.approx(2 * (0.0006 + 0.0005))  # TGT-21
 
 
-def test_the_fee_of_freqtrade_and_the_url_of_the_environment_win(monkeypatch):
+def test_the_url_of_the_environment_wins_and_freqtrades_fee_is_not_read(monkeypatch):
     monkeypatch.setenv("CANDLEWRIGHT_SERVICE_URL", "https://models.internal:3000")
-    settings = Settings.from_config({"fee": 0.001, "candlewright": {"fee": 0.002, "service_url": "http://x", "slippage": 0}})
-    assert settings == Settings("https://models.internal:3000", 0.001, 0)
+    settings = Settings.from_config(
+        {"fee": 0.001, "candlewright": {"fee": 0.002, "service_url": "http://x", "slippage": 0}}
+    )
+    assert settings == Settings("https://models.internal:3000", 0.002, 0)
 
 
 @pytest.mark.parametrize(
