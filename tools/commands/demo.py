@@ -2,7 +2,8 @@
 
 From: nothing but the seed: the simulated exchange makes the market. To: `user_data/demo/`: candles downloaded by
 Freqtrade itself, three walk-forward model versions in MLflow and the signed registry, the service, a backtest of each
-strategy and its report. The market is synthetic, so the profit means nothing; that every step ran is the result.
+strategy and its report. The market is synthetic and a trend is planted in it, so that there is something to find: the
+profit says that the path works, and nothing about a real market.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tools.services import temporary
 PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
 STRATEGIES = ("NNPredictor", "TrendFollower")
 VERSIONS = 3
+PLANTED_TREND = "0.4"  # of an hour's volatility an hour; see tools/exchange/README.md
 PERIOD_DAYS = 14  # each version is valid for this long
 END = datetime(2025, 10, 1, tzinfo=UTC)  # of the synthetic market, so that the demo is the same on any day
 
@@ -46,7 +48,13 @@ def demo(days: int, seed: int) -> int:
     with ExitStack() as stack:
         step(f"simulated exchange: {days} days of {', '.join(PAIRS)}, seed {seed}")
         port = free_port()
-        command = [*exchange_command(port, None, PAIRS, days, seed), "--end", f"{END:%Y-%m-%d}"]
+        command = [
+            *exchange_command(port, None, PAIRS, days, seed),
+            "--end",
+            f"{END:%Y-%m-%d}",
+            "--planted-trend",
+            PLANTED_TREND,
+        ]
         stack.enter_context(temporary(home, f"exchange-{port}", command, port))
 
         step("freqtrade download-data from it")
@@ -73,7 +81,7 @@ def demo(days: int, seed: int) -> int:
 
 def summary(home: Home, done: list[Backtest], seconds: float) -> None:
     """Print the table of both backtests and where to look next."""
-    table = Table(title="Synthetic market: profit or loss here says nothing about a real one")
+    table = Table(title="Synthetic market, planted trend: profit says that the path works, nothing more")
     columns = {"trades": "trades", "net_profit": "net profit", "max_drawdown": "drawdown", "win_rate": "wins"}
     table.add_column("strategy")
     for label in columns.values():

@@ -38,13 +38,15 @@ def parser() -> argparse.ArgumentParser:
     market.add_argument("--days", type=int, default=200, help="length of the history (default %(default)s)")
     market.add_argument("--end", type=midnight, default=END, help="the midnight at which it ends (default %(default)s)")
     market.add_argument("--timeframe", default="1m", help="finest candles, base of all others (default %(default)s)")
+    market.add_argument("--planted-trend", type=float, default=0.0, help="a drift to forecast, 0 to 1 (0: fair games)")
     return command
 
 
 def source_market(options: argparse.Namespace) -> Market:
     if options.datadir:
         return datadir_market(options.datadir)
-    return synthetic_market(options.seed, options.pairs, options.days, options.end, options.timeframe)
+    span = (options.days, options.end, options.timeframe)
+    return synthetic_market(options.seed, options.pairs, *span, options.planted_trend)
 
 
 def main(arguments: list[str] | None = None) -> int:

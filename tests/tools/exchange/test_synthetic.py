@@ -186,3 +186,22 @@ def test_funding_looks_back_and_its_last_hour_weighs_most():
 def test_what_cannot_be_a_market_is_refused_by_name(change, words):
     with pytest.raises(ValueError, match=words):
         synthetic_market(**{"seed": 7, "pairs": PAIRS, "days": 2, "end": END, "interval": "5m", **change})
+
+
+def hourly_returns(market):
+    close = market.venues["futures"]["BTCUSDT"].trades.candles("1h").close
+    return np.diff(np.log(close))
+
+
+def test_a_planted_trend_can_be_forecast_and_a_fair_game_cannot():
+    fair = hourly_returns(synthetic_market(3, ["BTC/USDT"], 365, END, "15m"))
+    planted = hourly_returns(synthetic_market(3, ["BTC/USDT"], 365, END, "15m", planted_trend=0.4))
+    assert abs(autocorrelation(fair, 1)) < 0.05
+    assert autocorrelation(planted, 1) > 0.06
+    past, future = (np.convolve(planted, np.ones(8), "valid")[part] for part in (slice(None, -8), slice(8, None)))
+    assert np.corrcoef(past, future)[0, 1] > 0.2
+
+
+def test_a_planted_trend_outside_its_range_is_refused():
+    with pytest.raises(ValueError, match=r"planted_trend is 1\.5, expected 0 to 1"):
+        synthetic_market(3, ["BTC/USDT"], 5, END, "15m", planted_trend=1.5)

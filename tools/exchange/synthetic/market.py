@@ -23,7 +23,9 @@ PAIR = re.compile(r"^([A-Z0-9]{1,12})/([A-Z0-9]{2,6})(?::([A-Z0-9]{2,6}))?$")
 SPOT_SHARE = 0.25  # of the perpetual's turnover
 
 
-def synthetic_market(seed: int, pairs: list[str], days: int, end: datetime, interval: str = "1m") -> Market:
+def synthetic_market(
+    seed: int, pairs: list[str], days: int, end: datetime, interval: str = "1m", planted_trend: float = 0.0
+) -> Market:
     """Return the market of a seed.
 
     Parameters
@@ -37,6 +39,8 @@ def synthetic_market(seed: int, pairs: list[str], days: int, end: datetime, inte
         Midnight at which it ends, UTC.
     interval : str
         Base interval of which all others are built.
+    planted_trend : float
+        Strength of a drift common to all coins, in an hour's volatilities; 0 makes prices fair games.
 
     Raises
     ------
@@ -49,13 +53,16 @@ def synthetic_market(seed: int, pairs: list[str], days: int, end: datetime, inte
         raise ValueError(f"seed is {seed}, expected a whole number from 0")
     if not 1 <= days <= 3660:
         raise ValueError(f"days is {days}, expected 1 to 3660")
+    if not 0 <= planted_trend <= 1:
+        raise ValueError(f"planted_trend is {planted_trend}, expected 0 to 1")
     end = end.replace(tzinfo=UTC)
     clock = Clock(round((end - timedelta(days=days)).timestamp() * 1000), round(end.timestamp() * 1000), interval)
     common = factor(clock, seed, MARKET, COMMON_JUMPS_PER_DAY)
     coins = dict.fromkeys(parse_pair(pair) for pair in pairs)
-    listings = [listing for coin in coins for listing in list_coin(clock, seed, coin, common)]
+    listings = [listing for coin in coins for listing in list_coin(clock, seed, coin, common, planted_trend)]
     span = f"{end - timedelta(days=days):%Y-%m-%d} to {end:%Y-%m-%d}"
-    return Market(f"synthetic, seed {seed}, {len(coins)} coins, {interval} candles, {span}", listings)
+    planted = f", planted trend {planted_trend}" if planted_trend else ""
+    return Market(f"synthetic, seed {seed}, {len(coins)} coins, {interval} candles, {span}{planted}", listings)
 
 
 def parse_pair(pair: str) -> tuple[str, str]:
@@ -73,11 +80,13 @@ def grid(price: float, venue: Venue) -> tuple[int, int]:
     return max(0, 5 + finer - magnitude), max(0, magnitude + finer)
 
 
-def list_coin(clock: Clock, seed: int, names: tuple[str, str], common: Factor) -> list[Listing]:
+def list_coin(
+    clock: Clock, seed: int, names: tuple[str, str], common: Factor, planted_trend: float
+) -> list[Listing]:
     """Return a coin's spot listing and perpetual."""
     base, quote = names
     coin = coin_named(base, seed)
-    index = path(clock, seed, coin, common)
+    index = path(clock, seed, coin, common, planted_trend)
     hourly = hourly_premium(clock, seed, coin)
     premium = clock.from_hourly(hourly)
 

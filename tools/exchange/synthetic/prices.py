@@ -2,8 +2,8 @@
 
 From: `coins.py`, `clock.py`, `volatility.py`. To: `derivatives.py`, which trades them, and `turnover.py`.
 
-Every coin's price is a martingale: its volatility can be forecast, its direction cannot. Nothing is planted that a
-model could earn money with; in this market an honest model finds nothing, and its report should say so.
+Unless a trend is planted (`trend.py`), every coin's price is a martingale: its volatility can be forecast, its
+direction cannot. In such a market an honest model finds nothing, and its report should say so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..candles import Values
 from ..intervals import HOUR
 from .clock import Clock
 from .coins import Coin, stream
+from .trend import drift, lean
 from .volatility import log_volatility
 
 MARKET = "market"
@@ -62,7 +63,7 @@ def factor(clock: Clock, seed: int, name: str, jumps_per_day: float) -> Factor:
     return Factor(volatility, stream(seed, name, "returns").standard_normal(n), sizes)
 
 
-def path(clock: Clock, seed: int, coin: Coin, market: Factor) -> Path:
+def path(clock: Clock, seed: int, coin: Coin, market: Factor, planted_trend: float = 0.0) -> Path:
     """Return a coin's path: its share of the market's factor and the rest of its own.
 
     Highs and lows follow the law of a Brownian bridge's extremes: for ends 0 and r, variance v and U uniform, the
@@ -78,6 +79,8 @@ def path(clock: Clock, seed: int, coin: Coin, market: Factor) -> Path:
     diffusion = scale * (common * market.shock + alone * own.shock)
     jumps = coin.daily_volatility * (np.sqrt(coin.market_share) * market.jump + own.jump)
     returns = diffusion + jumps - variance / 2  # the last term makes the price, not its logarithm, a fair game
+    if planted_trend:
+        returns += coin.daily_volatility * drift(clock, lean(clock, seed, MARKET), planted_trend)
     close = np.log(coin.price) + np.cumsum(returns)
     opening = close - returns
     draw = stream(seed, coin.name, "extremes")
