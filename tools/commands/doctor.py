@@ -184,6 +184,8 @@ def check_data(home: Home) -> Iterator[Finding]:
         except BadCandles as error:
             yield Finding("data", "failure", str(error), "download the pair again")
             continue
+        if report.last is None:
+            continue
         age = (datetime.now(UTC) - report.last).total_seconds() / 86_400
         level = "warning" if report.missing_bars or age > 2 else "good"
         yield Finding(
