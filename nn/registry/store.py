@@ -63,7 +63,7 @@ class Store:
             warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             if not client.search_registered_models(filter_string=f"name = '{line}'"):
-                client.create_registered_model(line, description="Written by nn.forecast; serving reads its signed export.")
+                client.create_registered_model(line, description="The service reads the signed export.")
             return cls(client, uri, line)
 
     @contextmanager
