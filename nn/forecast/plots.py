@@ -19,13 +19,8 @@ CLASSES = ("up", "down", "flat")
 
 def loss_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
     """Draw the loss and each of its parts, train against validation; the line marks the epoch that was kept."""
-    names = ["loss"] + sorted(
-        {
-            name.removeprefix("val_")
-            for name in epochs[0]
-            if name.startswith("val_loss_") and f"train_{name[4:]}" in epochs[0]
-        }
-    )
+    parts = sorted(name.removeprefix("val_") for name in epochs[0] if name.startswith("val_loss_"))
+    names = ["loss", *(name for name in parts if f"train_{name}" in epochs[0])]
     figure = Figure(figsize=(13, 3.2 * -(-len(names) // 4)), layout="constrained")
     axes = figure.subplots(-(-len(names) // 4), 4, squeeze=False).ravel()
     passes = np.arange(1, len(epochs) + 1)
