@@ -1,81 +1,94 @@
-"""Pictures of a run for the MLflow page: loss curves, calibration, confusion matrices.
+"""Pictures of one version for the MLflow UI. From: its history and validation forecasts. To: `nn.registry.store`.
 
-From: the history of `fit`, and forecast rows with their labels. To: matplotlib figures, which `registry.store` logs.
-Figures are made without pyplot: no window, no global state, nothing to close.
+Figures are made without pyplot: no global state, no display, nothing to close.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..models.losses import DIRECTION
-from .metrics import CONFIDENCE_COLUMNS, DIRECTION_COLUMNS, HORIZONS, Bools, Floats, class_scores, reliability
+from .metrics import CONFIDENCE_COLUMNS, DIRECTION_COLUMNS, HORIZONS, class_scores, reliability
+from .version import TrainedVersion
 
 CLASSES = ("up", "down", "flat")
 
 
-def loss_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
-    """Draw the loss and each of its parts, train against validation; the line marks the epoch that was kept."""
-    parts = sorted(name.removeprefix("val_") for name in epochs[0] if name.startswith("val_loss_"))
-    names = ["loss", *(name for name in parts if f"train_{name}" in epochs[0])]
-    figure = Figure(figsize=(13, 3.2 * -(-len(names) // 4)), layout="constrained")
-    axes = figure.subplots(-(-len(names) // 4), 4, squeeze=False).ravel()
-    passes = np.arange(1, len(epochs) + 1)
-    for axis, name in zip(axes, names, strict=False):
+def figures(trained: TrainedVersion) -> Iterator[tuple[str, Figure]]:
+    """Yield file name and figure of every picture."""
+    yield "loss_curves.png", loss_curves(trained.history.epochs, trained.history.best_epoch)
+    yield "loss_per_task.png", loss_per_task(trained.history.epochs)
+    yield "calibration.png", calibration(trained)
+    yield "confusion.png", confusion(trained)
+
+
+def loss_curves(epochs: list[dict[str, float]], best_epoch: int) -> Figure:
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    number = np.arange(1, len(epochs) + 1)
+    for name in ("train_loss", "val_loss"):
+        left.plot(number, [epoch[name] for epoch in epochs], marker="o", label=name.replace("_", " "))
+    for horizon in HORIZONS:
+        right.plot(number, [epoch[f"val_accuracy_{horizon}"] for epoch in epochs], marker="o", label=horizon)
+    for axes, title in ((left, "loss"), (right, "direction accuracy, validation")):
+        axes.axvline(best_epoch + 1, color="0.7", linestyle="--", label="kept")
+        axes.set(title=title, xlabel="epoch")
+        axes.legend()
+    return figure
+
+
+def loss_per_task(epochs: list[dict[str, float]]) -> Figure:
+    tasks = [name.removeprefix("val_loss_") for name in epochs[0] if name.startswith("val_loss_")]
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    number = np.arange(1, len(epochs) + 1)
+    for axes, task in zip(figure.subplots(2, 4).flat, tasks, strict=True):
         for part in ("train", "val"):
-            axis.plot(passes, [epoch.get(f"{part}_{name}", np.nan) for epoch in epochs], marker=".", label=part)
-        axis.axvline(best_epoch + 1, color="grey", linewidth=0.8, linestyle="--")
-        axis.set_title(name.replace("_", " "))
-        axis.set_xlabel("epoch")
-    axes[0].legend()
-    for axis in axes[len(names) :]:
-        axis.set_axis_off()
+            axes.plot(number, [epoch[f"{part}_loss_{task}"] for epoch in epochs], marker="o", label=part)
+        axes.set(title=task.replace("_", " "), xlabel="epoch")
+    figure.axes[0].legend()
     return figure
 
 
-def calibration(rows: Floats, labels: Floats, mask: Bools) -> Figure:
-    """Draw what was said against how often it happened: probability of up, of down, and confidence, per horizon."""
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
-    axes = figure.subplots(1, len(HORIZONS), sharex=True, sharey=True)
-    probability = rows[:, DIRECTION_COLUMNS].reshape(len(rows), len(HORIZONS), 3)
-    for index, (axis, horizon) in enumerate(zip(axes, HORIZONS, strict=True)):
+def calibration(trained: TrainedVersion) -> Figure:
+    """Draw how often what was said came true: the answered class, and the confidence in it."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    rows, labels, mask = trained.validation_rows, trained.validation_labels, trained.validation_mask
+    probability = rows[:, DIRECTION_COLUMNS].reshape(len(rows), 4, 3)
+    for index, (axes, horizon) in enumerate(zip(figure.subplots(1, 4, sharey=True), HORIZONS, strict=True)):
         known = mask[:, DIRECTION][:, index]
-        label = labels[known, DIRECTION][:, index]
-        axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
-        curves = {CLASSES[code]: (probability[known, index, code], label == code) for code in (0, 1)}
-        answer = probability[known, index].argmax(-1)
-        curves["confidence"] = (rows[known, CONFIDENCE_COLUMNS][:, index], answer == label)
-        for name, (said, happened) in curves.items():
-            if len(said):
-                mean, share, _ = reliability(said, happened)
-                axis.plot(mean, share, marker="o", markersize=3, label=name)
-        axis.set_title(f"{horizon}, {int(known.sum())} rows")
-        axis.set_xlabel("said")
-    axes[0].set_ylabel("happened")
-    axes[0].legend()
+        right = probability[known, index].argmax(-1) == labels[known, DIRECTION][:, index]
+        axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
+        for name, said in (
+            ("probability", probability[known, index].max(-1)),
+            ("confidence", rows[known, CONFIDENCE_COLUMNS][:, index]),
+        ):
+            mean, share, count = reliability(said, right)
+            axes.plot(mean, share, label=name)
+            axes.scatter(mean, share, s=10 + 120 * count / count.sum())
+        axes.set(title=f"direction {horizon}", xlabel="said", xlim=(0, 1), ylim=(0, 1))
+    figure.axes[0].set_ylabel("came true")
+    figure.axes[0].legend()
     return figure
 
 
-def confusion_matrices(rows: Floats, labels: Floats, mask: Bools) -> Figure:
-    """Draw the true class against the answered one per horizon, as shares of the true class."""
+def confusion(trained: TrainedVersion) -> Figure:
     figure = Figure(figsize=(13, 3.6), layout="constrained")
-    axes = figure.subplots(1, len(HORIZONS))
-    probability = rows[:, DIRECTION_COLUMNS].reshape(len(rows), len(HORIZONS), 3)
-    for index, (axis, horizon) in enumerate(zip(axes, HORIZONS, strict=True)):
-        scores = class_scores(probability[:, index], labels[:, DIRECTION][:, index], mask[:, DIRECTION][:, index])
+    rows, labels, mask = trained.validation_rows, trained.validation_labels, trained.validation_mask
+    probability = rows[:, DIRECTION_COLUMNS].reshape(len(rows), 4, 3)
+    for index, (axes, horizon) in enumerate(zip(figure.subplots(1, 4), HORIZONS, strict=True)):
+        known = mask[:, DIRECTION][:, index]
+        scores = class_scores(probability[:, index], labels[:, DIRECTION][:, index], known)
         share = scores.confusion / np.maximum(scores.confusion.sum(1, keepdims=True), 1)
-        axis.imshow(share, vmin=0, vmax=1, cmap="Blues")
+        axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
         for true in range(3):
-            for answer in range(3):
-                colour = "white" if share[true, answer] > 0.5 else "black"
-                text = f"{share[true, answer]:.2f}\n{scores.confusion[true, answer]}"
-                axis.text(answer, true, text, ha="center", va="center", fontsize=8, color=colour)
-        axis.set_xticks(range(3), CLASSES)
-        axis.set_yticks(range(3), CLASSES)
-        axis.set_title(f"{horizon}: accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f}", fontsize=9)
-        axis.set_xlabel("answered")
-    axes[0].set_ylabel("true")
+            for answered in range(3):
+                color = "white" if share[true, answered] > 0.5 else "black"
+                text = f"{share[true, answered]:.0%}\n{scores.confusion[true, answered]}"
+                axes.text(answered, true, text, ha="center", va="center", color=color)
+        axes.set(title=f"direction {horizon}: {scores.accuracy:.1%} right", xlabel="answered", ylabel="true")
+        axes.set_xticks(range(3), CLASSES)
+        axes.set_yticks(range(3), CLASSES)
     return figure

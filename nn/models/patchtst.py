@@ -199,13 +199,16 @@ class UnifiedPatchTST(nn.Module):
         return raw
 
     def forecast(self, x: Tensor) -> Tensor:
-        """Return the forecast rows (B, 38) in `nn.data.targets.FORECAST_COLUMNS` order.
+        """Return the forecast rows (B, 38) in `nn.data.targets.FORECAST_COLUMNS` order; see `to_columns`."""
+        return self.to_columns(self(x))
+
+    def to_columns(self, raw: dict[str, Tensor]) -> Tensor:
+        """Return raw heads as forecast rows (B, 38).
 
         Returns are ratios again, classes and levels probabilities, risks ratios of at least 0 (the typical, not the
         mean, excursion: the exponential of a mean log). Confidence is the probability, learned beside the direction
         and recalibrated on validation rows, that the most probable class of that horizon is the right one.
         """
-        raw = self(x)
         strength, reward, hold = raw["trade"].sigmoid().unbind(1)
         answer = {
             "returns": raw["returns"] * self.return_scale,

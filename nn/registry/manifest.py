@@ -51,7 +51,7 @@ class ManifestDraft(BaseModel):
     feature_names: tuple[str, ...]
     feature_digest: str
     warmup: int  # bars before the first finite row of features
-    scaler: dict[str, object]  # median and interquartile range per feature, from train rows only
+    scaler: dict[str, list[float]]  # median and interquartile range per feature, from train rows only
     target_names: tuple[str, ...]
     forecast_columns: tuple[str, ...]
     class_codes: dict[str, int]

@@ -1,161 +1,154 @@
-"""MLflow, and the only file that knows it (REG-6): runs, their metrics and pictures, registered versions, aliases.
+"""MLflow: every run with its numbers and pictures, every version with its tags and aliases (TRN-6, REG-6).
 
-From: `nn.forecast`. To: a tracking server or SQLite file for people to look at. The service never reads it: what it
-serves is the signed export that `manifest.py` writes, so a row changed in MLflow changes no trade.
+The only file that knows MLflow. From: `nn.forecast`. To: people who compare runs in its UI, and the signed alias file
+that serving reads; serving itself never comes here. Nothing is sent anywhere but to the tracking URI.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-# Set before the import: MLflow reads them once.
+from .aliases import AliasFile, write_aliases
+from .keys import Keys
+from .manifest import Manifest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_DISABLE_ENV_MANAGER_CONDA_WARNING", "true")
+with warnings.catch_warnings():  # what its dependencies deprecate is not ours to mend
+    warnings.simplefilter("ignore")
+    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.utils.time import get_current_time_millis
-
-DEFAULT_TRACKING_URI = "sqlite:///user_data/mlflow/mlflow.db"
-BATCH = 100  # parameters, tags or metrics in one request: MLflow's own limits are 100 to 1000
-VALUE_LIMIT = 6000  # characters of a parameter; MLflow refuses longer ones
-VERSION_FOLDER = "version"  # of a run's artifacts: manifest, signature, weights
+DEFAULT_URI = "sqlite:///user_data/mlflow/mlflow.db"
+VERSION_TAGS = ("trained_from", "trained_until", "valid_from", "feature_digest", "data_fingerprint", "git_commit")
+PARAM_LIMIT = 500  # characters; older servers cut or refuse longer ones
+MODEL_FOLDER = "model"  # of a run's artifacts: what the registered version points at
 
 
 class StoreProblem(RuntimeError):
-    """MLflow cannot be reached or refused; the message names its address and what it said."""
+    """The tracking store cannot be reached or refuses; the message names its URI."""
 
 
-@dataclass(frozen=True)
+def tracking_uri(given: str | None = None) -> str:
+    """Return the URI asked for, else MLFLOW_TRACKING_URI, else SQLite under user_data."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+class Run:
+    """One run in MLflow: parameters first, metrics as they come, files at the end."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store, self.id = store, run_id
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        now = int(time.time() * 1000)
+        with self.store.speaking() as client:
+            client.log_batch(self.id, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+
+    def log_text(self, text: str, path: str) -> None:
+        with self.store.speaking() as client:
+            client.log_text(self.id, text, path)
+
+    def log_figure(self, figure: Figure, path: str) -> None:
+        with self.store.speaking() as client:
+            client.log_figure(self.id, figure, path)
+
+    def register(self, folder: Path, manifest: Manifest) -> str:
+        """Copy the exported version into the run and register it; return its number in MLflow."""
+        with self.store.speaking() as client:
+            client.log_artifacts(self.id, str(folder), MODEL_FOLDER)
+            fields = manifest.model_dump(mode="json")
+            tags = {name: str(fields[name]) for name in VERSION_TAGS}
+            tags |= {"candlewright_version": manifest.version, "embargo_bars": str(manifest.embargo_bars)}
+            version = client.create_model_version(
+                self.store.line, source=f"runs:/{self.id}/{MODEL_FOLDER}", run_id=self.id, tags=tags
+            )
+            client.set_tag(self.id, "candlewright_version", manifest.version)
+            return str(version.version)
+
+
 class Store:
-    """A tracking server or database, and the line of models (registered model) that is written there."""
+    """The experiment and registered model of one model line.
 
-    client: MlflowClient
-    uri: str
-    line: str
+    Parameters
+    ----------
+    uri : str
+        MLflow tracking URI; `sqlite:///...` is made when it is not there, with its artifacts in a folder beside it.
+    line : str
+        Name of experiment and registered model.
+    """
 
-    @classmethod
-    def open(cls, uri: str | None, line: str) -> Store:
-        """Connect; a SQLite file and its folder are made when they are not there.
-
-        Raises
-        ------
-        StoreProblem
-            If the address does not answer or is of no known kind.
-        """
-        uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-        parts = urlsplit(uri)
-        if parts.scheme == "sqlite":
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)  # its migration story is not ours
-        with _told(uri), warnings.catch_warnings():
-            # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls outdated; it is theirs to change.
-            warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            if not client.search_registered_models(filter_string=f"name = '{line}'"):
-                client.create_registered_model(line, description="The service reads the signed export.")
-            return cls(client, uri, line)
+    def __init__(self, uri: str, line: str) -> None:
+        self.uri, self.line = uri, line
+        artifacts = None
+        if uri.startswith("sqlite:///"):
+            database = Path(uri.removeprefix("sqlite:///")).absolute()
+            database.parent.mkdir(parents=True, exist_ok=True)
+            artifacts = (database.parent / "artifacts").as_uri()
+        self.client: Any = None
+        with self.speaking(opening=True):
+            self.client = MlflowClient(uri, registry_uri=uri)
+            found = self.client.get_experiment_by_name(line)
+            self.experiment = found.experiment_id if found else self.client.create_experiment(line, artifacts)
+            if not self.client.search_registered_models(f"name = '{line}'"):
+                self.client.create_registered_model(line, description="A Candlewright model line: signed versions")
 
     @contextmanager
-    def run(self, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[Run]:
-        """Log one training run; it ends as FAILED when the block raises, as KILLED when it is interrupted."""
-        with _told(self.uri):
-            run = self.client.create_run(self._experiment(), run_name=name, tags=dict(tags))
-            logged = Run(self, run.info.run_id)
-            logged.parameters(parameters)
+    def speaking(self, opening: bool = False) -> Iterator[Any]:
+        """Turn whatever MLflow raises into one sentence, and keep its chatter out of ours."""
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield self.client
+        except (MlflowException, OSError) as error:
+            what = "cannot be opened" if opening else "failed"
+            raise StoreProblem(f"MLflow at {self.uri} {what}: {' '.join(str(error).split())[:300]}") from error
+
+    @contextmanager
+    def run(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> Iterator[Run]:
+        """Open a run; it ends FINISHED, or FAILED when the block raises, KILLED when it is interrupted."""
+        with self.speaking() as client:
+            run_id = client.create_run(self.experiment, run_name=name).info.run_id
+            client.log_batch(
+                run_id,
+                params=[Param(key, value[:PARAM_LIMIT]) for key, value in params.items()],
+                tags=[RunTag(key, value) for key, value in tags.items()],
+            )
         status = "FAILED"
         try:
-            yield logged
+            yield Run(self, run_id)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            with _told(self.uri):
-                self.client.set_terminated(run.info.run_id, status=status)
+            with self.speaking() as client:
+                client.set_terminated(run_id, status)
 
-    def set_alias(self, alias: str, number: str) -> None:
-        """Point an alias at a registered version, as the signed alias file does."""
-        with _told(self.uri):
-            self.client.set_registered_model_alias(self.line, alias, number)
+    def publish(self, line_folder: Path, keys: Keys, champion: str, chain: Sequence[str]) -> AliasFile:
+        """Let `champion` trade and `chain` serve history: in MLflow for people, in the signed file for serving."""
+        with self.speaking() as client:
+            client.set_registered_model_alias(self.line, "champion", self._number_of(champion))
+        return write_aliases(line_folder, keys, {"champion": champion}, chain)
 
-    def _experiment(self) -> str:
-        found = self.client.get_experiment_by_name(self.line)
-        if found is not None:
-            return str(found.experiment_id)
-        return str(self.client.create_experiment(self.line, artifact_location=self._artifacts()))
-
-    def _artifacts(self) -> str | None:
-        """Return where artifacts lie: beside a SQLite file; a server knows its own place."""
-        if not self.uri.startswith("sqlite:///"):
-            return None
-        return (Path(self.uri.removeprefix("sqlite:///")).absolute().parent / "artifacts" / self.line).as_uri()
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training run that is being logged."""
-
-    store: Store
-    run_id: str
-
-    def parameters(self, values: Mapping[str, Any]) -> None:
-        params = [Param(name, str(value)[:VALUE_LIMIT]) for name, value in values.items()]
-        for begin in range(0, len(params), BATCH):
-            with _told(self.store.uri):
-                self.store.client.log_batch(self.run_id, params=params[begin : begin + BATCH])
-
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log numbers of one epoch; those that are not finite are left out, as MLflow cannot draw them."""
-        now = get_current_time_millis()
-        metrics = [Metric(name, float(value), now, step) for name, value in values.items() if abs(value) < float("inf")]
-        for begin in range(0, len(metrics), BATCH):
-            with _told(self.store.uri):
-                self.store.client.log_batch(self.run_id, metrics=metrics[begin : begin + BATCH])
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        with _told(self.store.uri):
-            self.store.client.log_batch(self.run_id, tags=[RunTag(name, str(value)) for name, value in values.items()])
-
-    def figure(self, figure: Any, name: str) -> None:
-        """Log a matplotlib figure as a picture."""
-        with _told(self.store.uri):
-            self.store.client.log_figure(self.run_id, figure, name)
-
-    def text(self, text: str, name: str) -> None:
-        with _told(self.store.uri):
-            self.store.client.log_text(self.run_id, text, name)
-
-    def register(self, folder: Path, tags: Mapping[str, str]) -> str:
-        """Log a signed version's files, register them and return the number that MLflow gives the version."""
-        with _told(self.store.uri):
-            self.store.client.log_artifacts(self.run_id, str(folder), VERSION_FOLDER)
-            source = f"{self.store.client.get_run(self.run_id).info.artifact_uri}/{VERSION_FOLDER}"
-            version = self.store.client.create_model_version(
-                self.store.line, source=source, run_id=self.run_id, tags=dict(tags), description=folder.name
-            )
-            return str(version.version)
-
-
-@contextmanager
-def _told(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise StoreProblem(f"MLflow at {_without_password(uri)}: {first}") from error
-
-
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
+    def _number_of(self, version: str) -> str:
+        """Return the newest number under which MLflow knows a version."""
+        found = self.client.search_model_versions(f"name = '{self.line}' and tag.candlewright_version = '{version}'")
+        if not found:
+            raise StoreProblem(f"MLflow at {self.uri} has no version {version} of {self.line}")
+        return str(max(int(each.version) for each in found))

@@ -1,0 +1,210 @@
+"""What one version may learn from: every candle that closed before a moment, and nothing that came later.
+
+From: checked candles of all pairs. To: `fit` as windows and labels, `version` as the scaler and scales of the manifest.
+
+The frames are cut first; features, labels, scaler and splits are made from what is left. So nothing later can reach a
+weight, by whatever mistake further on (LEK-2, LEK-3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tradekernels.features import BASE_40, FeatureSet, feature_set
+
+from ..data.candles import check_candles
+from ..data.targets import make_targets, max_horizon_bars
+from ..data.timeframe import timeframe_ms
+from ..data.windows import RobustScaler, WindowSet, chronological_split, usable_ends
+from ..models.losses import DIRECTION, RETURNS, RISK, RISK_FLOOR
+from .config import DataConfig
+
+MIN_WINDOWS = 200  # per pair and part; below that there is nothing to learn from or to judge by
+FEATURE_LISTS: dict[str, tuple[str, ...]] = {"base_40": tuple(BASE_40)}
+
+
+class TooLittleData(ValueError):
+    """The candles do not reach back far enough for what was asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Windows by pair and last row, in the order of pairs and time, with their labels found by the same numbers."""
+
+    pairs: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, chosen: NDArray) -> Samples:
+        return Samples(self.pairs[chosen], self.ends[chosen])
+
+    def every(self, stride: int, phase: int = 0) -> Samples:
+        """Return one window in `stride` bars of each pair, beginning at another bar for another phase."""
+        return self[self.ends % stride == phase % stride]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    features: FeatureSet
+    windows: WindowSet  # scaled
+    values: tuple[NDArray[np.float32], ...]  # labels (T, 24) per pair, NaN where not known
+    masks: tuple[NDArray[np.bool_], ...]
+    train: Samples
+    validation: Samples
+    scaler: RobustScaler
+    return_scale: tuple[float, ...]
+    risk_log_mean: tuple[float, ...]
+    risk_log_scale: tuple[float, ...]
+    class_shares: NDArray[np.float64]  # (4, 3): of UP, DOWN, FLAT per horizon among the train labels
+    pairs: tuple[str, ...]
+    timeframe: str
+    trained_from: datetime
+    trained_until: datetime
+    fingerprint: str
+
+    def batch(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
+        """Return windows (B, L, F), labels (B, 24) and their mask."""
+        values, masks = self.labels(samples)
+        x = torch.from_numpy(self.windows.batch(samples.pairs, samples.ends))
+        return x, torch.from_numpy(values), torch.from_numpy(masks)
+
+    def labels(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return labels and mask of the samples, in their order."""
+        values = np.empty((len(samples), self.values[0].shape[1]), dtype=np.float32)
+        masks = np.empty(values.shape, dtype=bool)
+        for pair in range(len(self.pairs)):
+            chosen = samples.pairs == pair
+            values[chosen] = self.values[pair][samples.ends[chosen]]
+            masks[chosen] = self.masks[pair][samples.ends[chosen]]
+        return values, masks
+
+
+def resolve_features(features: str | tuple[str, ...], timeframe: str) -> FeatureSet:
+    """Return the feature set of a config: a list by name, or the names themselves."""
+    if isinstance(features, str):
+        if features not in FEATURE_LISTS:
+            raise ValueError(f"data.features is {features!r}, expected {', '.join(FEATURE_LISTS)} or a list of names")
+        features = FEATURE_LISTS[features]
+    return feature_set(features, timeframe=timeframe)
+
+
+def cut(frame: pd.DataFrame, timeframe: str, until: datetime, since: datetime | None = None) -> pd.DataFrame:
+    """Return the candles that opened at or after `since` and closed at or before `until`."""
+    keep = frame["date"] + pd.Timedelta(milliseconds=timeframe_ms(timeframe)) <= until
+    if since is not None:
+        keep &= frame["date"] >= since
+    return frame[keep].reset_index(drop=True)
+
+
+def make_training_data(
+    frames: Mapping[str, pd.DataFrame], timeframe: str, until: datetime, config: DataConfig, context_length: int
+) -> TrainingData:
+    """Return windows, labels and scales made from the candles that closed at or before `until`."""
+    since = None if config.history_days is None else until - timedelta(days=config.history_days)
+    frames = {pair: cut(frame, timeframe, until, since) for pair, frame in frames.items()}
+    for pair, frame in frames.items():
+        if frame.empty:
+            raise TooLittleData(f"{pair}: no {timeframe} candle closed before {until:%Y-%m-%d %H:%M}")
+    digest = hashlib.sha256()
+    for pair, frame in frames.items():
+        digest.update(f"{pair} {check_candles(frame, pair, timeframe).fingerprint}\n".encode())
+
+    features = resolve_features(config.features, timeframe)
+    matrices = [features.compute(frame) for frame in frames.values()]
+    labels = [make_targets(frame, timeframe) for frame in frames.values()]
+    values, masks = tuple(each.values for each in labels), tuple(each.mask for each in labels)
+    train, validation = _split(frames, timeframe, until, features, config.validation_share, context_length)
+
+    last_train_row = [train.ends[train.pairs == pair].max() for pair in range(len(matrices))]
+    scaler = RobustScaler.fit(
+        np.concatenate([m[features.warmup : last + 1] for m, last in zip(matrices, last_train_row, strict=True)])
+    )
+    for index, matrix in enumerate(matrices):  # one at a time, so that only one is held twice
+        matrices[index] = scaler.transform(matrix)
+    windows = WindowSet(matrices, context_length)
+    for index in range(len(matrices)):
+        windows.check(index, np.concatenate([part.ends[part.pairs == index] for part in (train, validation)]))
+
+    known = np.concatenate(
+        [np.where(masks[p], values[p], np.nan)[train.ends[train.pairs == p]] for p in range(len(masks))]
+    )
+    return_scale, risk_log_mean, risk_log_scale = _scales(known)
+    return TrainingData(
+        features=features,
+        windows=windows,
+        values=values,
+        masks=masks,
+        train=train,
+        validation=validation,
+        scaler=scaler,
+        return_scale=return_scale,
+        risk_log_mean=risk_log_mean,
+        risk_log_scale=risk_log_scale,
+        class_shares=np.stack([np.mean(known[:, DIRECTION] == code, axis=0) for code in range(3)], axis=1),
+        pairs=tuple(frames),
+        timeframe=timeframe,
+        trained_from=min(frame["date"].iloc[0] for frame in frames.values()).to_pydatetime(),
+        trained_until=until,
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def _split(
+    frames: Mapping[str, pd.DataFrame],
+    timeframe: str,
+    until: datetime,
+    features: FeatureSet,
+    validation_share: float,
+    context_length: int,
+) -> tuple[Samples, Samples]:
+    """Return train and validation windows, cut at the same moment for every pair, purged and embargoed (WIN-2)."""
+    horizon = max_horizon_bars(timeframe)
+    first = min(frame["date"].iloc[0] for frame in frames.values())
+    bar = pd.Timedelta(milliseconds=timeframe_ms(timeframe))
+    border = pd.Timestamp(until - (until - first) * validation_share).floor(bar).to_pydatetime()
+    parts: dict[str, list[tuple[int, NDArray[np.int64]]]] = {"train": [], "validation": []}
+    for index, (pair, frame) in enumerate(frames.items()):
+        ends = usable_ends(frame, timeframe, features.warmup, context_length)
+        try:
+            split = chronological_split(frame["date"], boundaries=[border], purge=horizon, embargo=horizon).only(ends)
+        except ValueError as error:
+            raise TooLittleData(f"{pair} up to {until:%Y-%m-%d %H:%M}: {error}") from error
+        split.check(horizon)
+        for name, rows in (("train", split.train), ("validation", split.validation)):
+            if len(rows) < MIN_WINDOWS:
+                raise TooLittleData(
+                    f"{pair} has {len(frame)} {timeframe} candles up to {until:%Y-%m-%d %H:%M}, which leaves"
+                    f" {len(rows)} windows for {name}, expected at least {MIN_WINDOWS}: take fewer versions, a shorter"
+                    " period or more data"
+                )
+            parts[name].append((index, rows))
+    train, validation = (
+        Samples(
+            np.concatenate([np.full(len(rows), index) for index, rows in found]),
+            np.concatenate([rows for _, rows in found]),
+        )
+        for found in parts.values()
+    )
+    return train, validation
+
+
+def _scales(known: NDArray[np.float32]) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Return spread of returns, mean and spread of log risks, from train labels only (MOD-9, LEK-3)."""
+    log_risk = np.log(np.maximum(known[:, RISK].astype(np.float64), RISK_FLOOR))
+    spread = np.nanstd(known[:, RETURNS].astype(np.float64), axis=0)
+    log_spread = np.nanstd(log_risk, axis=0)
+    return (
+        tuple(np.where(spread > 0, spread, 1.0).tolist()),
+        tuple(np.nanmean(log_risk, axis=0).tolist()),
+        tuple(np.where(log_spread > 0, log_spread, 1.0).tolist()),
+    )

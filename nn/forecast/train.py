@@ -1,0 +1,129 @@
+"""`python -m nn.forecast.train`: candles in Freqtrade's layout in, a walk-forward chain of signed versions out.
+
+stdout: one folder per version, oldest first. stderr: the story. Exit code 0; 1 if training or MLflow failed on the
+way; 2 if what was asked for cannot be done, with one sentence that says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from ..data.candles import list_pairs, read_candles
+from ..registry.files import ModelRefused
+from ..registry.keys import read_keys
+from .config import load_config
+
+DEFAULT_REGISTRY = "user_data/registry"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    options = parser().parse_args(arguments)
+    from ..registry.store import StoreProblem  # imports of a second or two: after the options are known to be good
+    from .fit import TrainingFailed
+
+    try:
+        for folder in train(options):
+            print(folder)
+    except (StoreProblem, TrainingFailed, ModelRefused, OSError) as error:
+        return _fail(error, 1)
+    except ValueError as error:  # ConfigProblem, KeyProblem, BadCandles, TooLittleData, unknown features
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the chain is as it was before", 130)
+    return 0
+
+
+def train(options: argparse.Namespace) -> list[Path]:
+    """Do what the options say; return the folders of the new versions."""
+    from ..registry.store import Store, tracking_uri
+    from .dataset import resolve_features
+    from .progress import TrainingProgress
+    from .walk_forward import Plan, data_end, schedule, train_chain
+
+    config, keys = load_config(options.config or ["base"]), read_keys()
+    resolve_features(config.data.features, options.timeframe)
+    frames = read_pairs(options.datadir, options.pairs, options.timeframe)
+    end = data_end(frames, options.timeframe, options.until)
+    if options.until is not None and options.until > end:
+        print(f"note: the candles end at {end:%Y-%m-%d %H:%M}, before --until", file=sys.stderr)
+    folds = schedule(end, options.walk_forward, options.period, options.timeframe)
+    line = options.line or f"unified-{options.timeframe}"
+    plan = Plan(line, options.timeframe, config, options.seed, options.registry, keys)
+    store = Store(tracking_uri(options.tracking_uri), line)
+    with TrainingProgress(len(folds), config.fit.epochs) as progress:
+        return train_chain(plan, frames, folds, store, progress)
+
+
+def read_pairs(datadir: Path, pairs: Sequence[str] | None, timeframe: str) -> dict[str, pd.DataFrame]:
+    """Return the checked candles of the pairs, of all that have this timeframe when none is named."""
+    names = list(dict.fromkeys(pairs)) if pairs else list_pairs(datadir, timeframe)
+    if not names:
+        raise ValueError(f"{datadir} has no {timeframe} candles of any pair")
+    frames = {}
+    for pair in names:
+        frames[pair], report = read_candles(datadir, pair, timeframe)
+        print(report, file=sys.stderr)
+    return frames
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m nn.forecast.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--config", action="append", metavar="NAME|FILE", help="profile, laid over those before [base]")
+    made.add_argument("--datadir", type=Path, required=True, help="Freqtrade data directory of one exchange")
+    made.add_argument("--pairs", nargs="+", metavar="PAIR", help="such as BTC/USDT:USDT [all with this timeframe]")
+    made.add_argument("--timeframe", default="15m", help="length of a candle [15m]")
+    made.add_argument("--walk-forward", type=int, default=3, metavar="N", help="versions in the chain [3]")
+    made.add_argument("--period", type=_period, default="31d", help="how long each is valid, such as 31d or 12h [31d]")
+    made.add_argument("--until", type=_date, metavar="DATE", help="end of the last period, UTC [end of the data]")
+    made.add_argument("--seed", type=int, default=7, help="of first weights, dropout and order [7]")
+    made.add_argument("--tracking-uri", help="MLflow [MLFLOW_TRACKING_URI, else SQLite under user_data]")
+    made.add_argument(
+        "--registry",
+        type=Path,
+        default=Path(os.environ.get("CANDLEWRIGHT_REGISTRY") or DEFAULT_REGISTRY),
+        help=f"folder of signed versions [CANDLEWRIGHT_REGISTRY, else {DEFAULT_REGISTRY}]",
+    )
+    made.add_argument("--line", type=_line, help="model line [unified-TIMEFRAME]")
+    return made
+
+
+def _period(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9]\d{0,4})([hdw])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no period, expected hours, days or weeks such as 31d")
+    return timedelta(hours=int(match[1]) * {"h": 1, "d": 24, "w": 168}[match[2]])
+
+
+def _date(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date, expected one such as 2025-10-01") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _line(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits, dot, dash and underscore only")
+    return text
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
