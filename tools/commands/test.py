@@ -16,7 +16,7 @@ from tools.home import Home
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TREES = ["nn", "strategies", "tools", "kernels", "tests", "benchmarks"]
+TREES = ["nn", "strategies", "tools", "kernels", "tests", "benchmarks", "examples"]
 
 
 def test(fast: bool, rest: Sequence[str]) -> int:
