@@ -1,0 +1,106 @@
+"""The catalogue, and the expressions it is written in (CAT-2)."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tradekernels.features import BASE_40, CATALOG, feature_set
+from tradekernels.features.expression import nodes_of, warmups_of
+from tradekernels.features.primitives import C, H, V, ema, ratio, sma, wilder
+
+
+@pytest.mark.parametrize("feature", CATALOG.values(), ids=lambda feature: feature.name)
+def test_an_entry_says_everything(feature):
+    """CAT-2."""
+    assert re.fullmatch(r"FEA-\d+", feature.id)
+    assert feature.formula
+    assert feature.inputs
+    assert set(feature.inputs) <= {"date", "open", "high", "low", "close", "volume"}
+    assert feature.range[0] < feature.range[1]
+    for text in (feature.family, feature.unit, feature.meaning, feature.source, feature.missing):
+        assert text.strip()
+
+
+def test_base_40_is_forty_features_with_a_short_warmup():
+    """Windows, models and live start-up count on it."""
+    assert len(set(BASE_40)) == 40
+    for timeframe in ("5m", "15m", "1h"):
+        assert feature_set(BASE_40, timeframe).warmup <= 700
+
+
+def test_equal_expressions_are_one_node():
+    """What two features share is computed once."""
+    assert sma(C, 20) is sma(C, 20)
+    assert sma(C, 20) is not sma(C, 21)
+    assert ratio(C, H) is not C / H
+    assert len(nodes_of(C / sma(C, 20), H / sma(C, 20))) == 7  # C, sum, 20, mean, two ratios and H
+
+
+def test_warmup_is_read_off_the_graph():
+    """Lags and windows add up; a recursive mean waits until its seed weighs less than 1e-8."""
+    for expression, warmup in [(C, 0), (C[3], 3), (sma(C, 20), 19), (sma(C[3], 20)[2], 24), (sma(C, 5) + V[9], 9)]:
+        assert warmups_of(expression)[expression][1] == warmup
+    for expression, alpha in [(ema(C[1], 20), 2 / 21), (wilder(C[1], 14), 1 / 14)]:
+        first, warmup = warmups_of(expression)[expression]
+        assert first == expression.n
+        assert (1 - alpha) ** (warmup - first) < 1e-8 <= (1 - alpha) ** (warmup - first - 1)
+
+
+def test_formulas_read_like_the_specification():
+    """What is printed is what is computed."""
+    assert CATALOG["sma_20_ratio"].formula == "C / SMA_20(C) - 1"
+    assert CATALOG["roc_5"].formula == "C / C[5] - 1"
+    assert CATALOG["rsi_14"].formula == "RSI_14 / 100"
+    assert CATALOG["atr_14_pct"].parameters == {"lag": (1,), "recursive_mean": (14,)}
+    assert CATALOG["hour_sin"].inputs == ("date",)
+    assert str((C - H) / (V - (C - H))) == "(C - H) / (V - (C - H))"
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, "3"])
+def test_a_window_is_a_whole_number_of_bars(n):
+    """A typo in the catalogue stops the import."""
+    with pytest.raises(ValueError, match="whole number of bars from 1 on"):
+        sma(C, n)
+
+
+def test_the_digest_changes_with_names_order_and_timeframe():
+    """CAT-2: a model's inputs are what its manifest says."""
+    digests = {
+        feature_set(["rsi_14", "macd"]).digest,
+        feature_set(["macd", "rsi_14"]).digest,
+        feature_set(["rsi_14"]).digest,
+        feature_set(["rsi_7"]).digest,
+        feature_set(["rsi_14", "macd"], "1h").digest,
+    }
+    assert len(digests) == 5
+    assert ema(C, 9).key != ema(C, 10).key != wilder(C, 10).key
+
+
+def test_the_digest_is_the_same_in_another_process():
+    """Whatever the hash seed."""
+    code = "from tradekernels.features import *; print(feature_set(CATALOG).digest)"
+    for seed in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == feature_set(CATALOG).digest, done.stderr
+
+
+def test_the_command_prints_a_row_for_every_feature():
+    """CAT-2: `python -m tradekernels catalogue`."""
+    done = subprocess.run([sys.executable, "-m", "tradekernels", "catalogue"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" | ")[1] for line in done.stdout.splitlines()[2:]] == list(CATALOG)
+
+
+def test_importing_needs_numpy_and_nothing_else():
+    """KER-1."""
+    code = (
+        "import sys, tradekernels.features as f; f.feature_set(f.BASE_40);"
+        "print([m for m in ('pandas', 'scipy', 'talib', 'torch', 'Cython') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
