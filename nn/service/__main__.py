@@ -78,12 +78,13 @@ def serve(listener: socket.socket, settings: ServiceSettings) -> None:
 
     configure_logging()
     host, port = listener.getsockname()[:2]
-    print(f"{NAME} listens on http://{host}:{port}", file=sys.stderr, flush=True)
+    print(f"{NAME} starts on http://{host}:{port}", file=sys.stderr, flush=True)
     config = uvicorn.Config(
         nn_infer.to_asgi(),
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,

@@ -45,15 +45,12 @@ class ForecastApp:
         shelf: Shelf,
         keys: ApiKeys,
         settings: ServiceSettings,
-        metrics: Metrics | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.shelf, self.settings, self.now = shelf, settings, now
-        self.metrics = metrics or Metrics()
+        self.metrics = Metrics(self.aliases)
         self.live_places = CapacityLimiter(settings.max_concurrency)
         self.bulk_places = CapacityLimiter(settings.bulk_concurrency)
-        shelf.on_change = self.show_models
-        self.show_models()
         routes = [
             Route("/forecast", self.forecast, methods=["POST"]),
             Route("/models", self.models, methods=["GET"]),
@@ -137,9 +134,8 @@ class ForecastApp:
         self.shelf.check_ready()
         return Response(b'{"ready":true}', media_type=JSON)
 
-    def show_models(self) -> None:
-        pairs = [(version, alias) for line in self.shelf.lines for alias, version in line.aliases.items()]
-        self.metrics.show_models(pairs)
+    def aliases(self) -> list[tuple[str, str]]:
+        return [(version, alias) for line in self.shelf.lines for alias, version in line.aliases.items()]
 
 
 def choose_versions(asked: Question, line: Line) -> tuple[ServedVersion, ...]:

@@ -89,7 +89,8 @@ class Guard:
                 self.in_progress -= 1
         except Refused as refusal:
             self.metrics.errors.labels(refusal.error).inc()
-            logger.warning("%s %s refused: %d %s", scope["method"], known_path(scope), refusal.status, refusal.error)
+            level = logging.DEBUG if refusal.error == "not_ready" else logging.WARNING  # probes ask again and again
+            logger.log(level, "%s %s refused: %d %s", scope["method"], known_path(scope), refusal.status, refusal.error)
             await answer.refuse(refusal)
         except ClientDisconnect:
             logger.info("%s: the client went away", known_path(scope))

@@ -6,20 +6,41 @@ words, endpoints, three signals, and the versions that are loaded now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+disable_created_metrics()  # every counter would otherwise be two series
 
 SIGNALS = ("BUY", "SELL", "HOLD")  # best_action long, short, hold
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # seconds
 CONFIDENCE_BUCKETS = tuple(tenth / 10 for tenth in range(4, 10))  # of the most probable of three actions
 
 
+class LoadedModels:
+    """model_info, made at each scrape from the (version, alias) pairs that are loaded then."""
+
+    def __init__(self, loaded: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        self.loaded = loaded
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "candlewright_model_info", "1 for each alias of a version.", labels=["version", "alias"]
+        )
+        for version, alias in self.loaded():
+            family.add_metric([version, alias], 1)
+        yield family
+
+
 class Metrics:
-    def __init__(self) -> None:
+    """`loaded` returns the (version, alias) pairs of now."""
+
+    def __init__(self, loaded: Callable[[], Iterable[tuple[str, str]]]) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(LoadedModels(loaded))
         self.latency = Histogram(
             "candlewright_inference_latency_seconds",
             "Time from the whole body read to the answer built.",
@@ -44,23 +65,11 @@ class Metrics:
             buckets=CONFIDENCE_BUCKETS,
             registry=self.registry,
         )
-        self.model_info = Gauge(
-            "candlewright_model_info",
-            "1 for each alias of a loaded version.",
-            ["version", "alias"],
-            registry=self.registry,
-        )
         self.last_success = Gauge(
             "candlewright_last_successful_inference_timestamp",
             "Unix time of the last answer with a forecast in it, seconds.",
             registry=self.registry,
         )
-
-    def show_models(self, loaded: Iterable[tuple[str, str]]) -> None:
-        """Replace what model_info says by these (version, alias) pairs."""
-        self.model_info.clear()
-        for version, alias in loaded:
-            self.model_info.labels(version, alias).set(1)
 
     def count_actions(self, best_action: NDArray[np.float32], live: bool, now_s: float) -> None:
         """Count scored candles by action; `best_action` is (rows, 3): long, short, hold."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..data.timeframe import timeframe_ms
 from ..data.windows import usable_ends
 
-BATCH = 32  # windows in one run of a model; the answer's last bits depend on it
+BATCH = 16  # windows in one run of a model; the answer's last bits depend on it
 REASONS = ("no_version", "warmup", "gap", "stale", "not_finite")
 NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE = range(len(REASONS))
 NONE = -1

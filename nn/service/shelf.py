@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,6 @@ class Place:
 class Shelf:
     folder: Path
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
-    on_change: Callable[[], None] = lambda: None
     places: dict[str, Place] = field(default_factory=dict)
     refusal: Refused | None = None  # of everything: no key to check signatures with
 
@@ -92,15 +91,12 @@ class Shelf:
         keys = self._keys() if folders else None
         if keys is None:
             return
-        changed = False
         for folder in folders:
             place = self.places.setdefault(folder.name, Place())
             stamp = stamp_of(folder)
             if stamp != place.stamp:
                 place.stamp = stamp
-                changed |= exchange(place, folder, keys)
-        if changed:
-            self.on_change()
+                exchange(place, folder, keys)
 
     def _keys(self) -> Keys | None:
         try:
@@ -131,7 +127,7 @@ class Shelf:
             self._thread.join(timeout=5)
 
 
-def exchange(place: Place, folder: Path, keys: Keys) -> bool:
+def exchange(place: Place, folder: Path, keys: Keys) -> None:
     """Put a newly loaded line in its place; keep the old one, and say why, if the new one is refused."""
     serial = None if place.line is None else place.line.serial
     try:
@@ -141,13 +137,12 @@ def exchange(place: Place, folder: Path, keys: Keys) -> bool:
         place.refusal = Refused(status, word, f"model line {folder.name} was refused; the log of the service says why")
         kept = "nothing of it is served" if place.line is None else f"serial {serial} keeps serving"
         logger.error("model line %s refused: %s; %s", folder.name, error, kept)
-        return False
+        return
     place.line, place.refusal = candidate, None
     logger.info(
         "model line %s serves: serial %d, %d versions in its chain, champion %s",
         candidate.name, candidate.serial, len(candidate.chain), candidate.aliases.get(CHAMPION, "none"),
     )  # fmt: skip
-    return True
 
 
 def stamp_of(folder: Path) -> Stamp:

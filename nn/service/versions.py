@@ -148,7 +148,7 @@ def load_served(folder: Path, keys: Keys) -> ServedVersion:
             f"tradekernels now gives {features.digest[:12]} and {features.warmup}"
         )
     try:
-        scaler = RobustScaler.from_dict(manifest.scaler)  # type: ignore[arg-type]
+        scaler = RobustScaler.from_dict(manifest.scaler)
         model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelRefused(f"{manifest.version}: {error}") from error

@@ -1,0 +1,84 @@
+"""Places and time limits: live work never waits behind history, and nobody works for a client that is gone (LIM-6)."""
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from nn.service import app as app_module
+from nn.service.errors import Refused
+
+
+def test_scoring_that_takes_too_long_is_503(chain, serve, kit):
+    ask = serve(chain, live_timeout_s=1e-9)
+    response = ask.json(kit.candles(280), as_of="latest")
+    assert (response.status_code, response.json()["error"]) == (503, "timeout")
+    assert ask.json(kit.candles(280)).status_code == 200
+
+
+def test_history_waits_for_a_place_and_live_does_not(chain, serve, kit):
+    """LIM-6, SRV-8: 429 when no place becomes free in time, and the newest candle is answered meanwhile."""
+    ask = serve(chain, bulk_concurrency=1, bulk_timeout_s=0.3)
+    frame, owner = kit.candles(280), object()
+    headers = {"x-api-key": kit.api_key, "content-type": "application/json"}
+
+    async def run():
+        transport = httpx.ASGITransport(ask.app.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            await ask.app.bulk_places.acquire_on_behalf_of(owner)
+            refused = await client.post("/forecast", content=kit.json_body(frame))
+            live = await client.post("/forecast", content=kit.json_body(frame, as_of="latest"))
+            ask.app.bulk_places.release_on_behalf_of(owner)
+            served = await client.post("/forecast", content=kit.json_body(frame))
+        return refused, live, served
+
+    refused, live, served = asyncio.run(run())
+    assert (refused.status_code, refused.json()["error"]) == (429, "overload")
+    assert (live.status_code, served.status_code) == (200, 200)
+
+
+def test_work_for_a_client_that_is_gone_ends(ask, kit, monkeypatch):
+    ended = []
+
+    def endless(versions, frame, timeframe, n_columns, last_only, between_batches):
+        try:
+            for _ in range(1000):
+                between_batches()
+                time.sleep(0.005)
+        except Refused as refusal:
+            ended.append(refusal.error)
+            raise
+
+    monkeypatch.setattr(app_module, "score", endless)
+    messages = [{"type": "http.request", "body": kit.json_body(kit.candles(280))}, {"type": "http.disconnect"}]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/forecast",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"localhost"),
+            (b"x-api-key", kit.api_key.encode()),
+            (b"content-type", b"application/json"),
+        ],
+    }
+
+    async def run():
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            pass
+
+        await asyncio.wait_for(ask.app.asgi(scope, receive, send), 10)
+
+    asyncio.run(run())
+    assert ended == ["timeout"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_need_no_key(ask, path):
+    """LIM-1."""
+    for method in ("GET", "HEAD"):
+        assert ask(method, path, key=None).status_code == 200
