@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import UserError
+from tools.services import tail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tools.home import Home
 
@@ -92,16 +93,33 @@ def private_config(home: Home, config: dict[str, Any]) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def run_freqtrade(home: Home, command: str, config: dict[str, Any], arguments: Sequence[str], **more: str) -> int:
+def run_freqtrade(
+    home: Home,
+    command: str,
+    config: dict[str, Any],
+    arguments: Sequence[str],
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run one Freqtrade command on a merged configuration and return its exit code.
 
-    `more` is added to its environment. Freqtrade's own output goes to stderr, because stdout carries our result.
+    What Freqtrade says goes to stderr, because stdout carries our result; with `log` it goes to that file instead, and
+    its end to stderr if Freqtrade fails.
     """
-    with private_config(home, config) as path:
+    with private_config(home, config) as path, contextlib.ExitStack() as stack:
         argv = [sys.executable, "-m", "freqtrade", command, "--config", str(path), "--userdir", str(home.user_data)]
-        return subprocess.run(
-            [*argv, *arguments], env=home.child_environment(**more), cwd=home.root, stdout=sys.stderr, check=False
+        output = stack.enter_context(open(log, "ab")) if log else sys.stderr
+        code = subprocess.run(
+            [*argv, *arguments],
+            env=home.child_environment(**(environment or {})),
+            cwd=home.root,
+            stdout=output,
+            stderr=subprocess.STDOUT if log else None,
+            check=False,
         ).returncode
+    if code and log:
+        print(f"freqtrade {command} ended with exit code {code}; the end of {log}:\n{tail(log)}", file=sys.stderr)
+    return code
 
 
 def _secrets(layer: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -73,8 +73,12 @@ def run_backtests(
     mode: str,
     exchange: str,
     rest: Sequence[str] = (),
+    freqtrade_log: Path | None = None,
 ) -> list[Backtest]:
-    """Start what the backtests need, run them one after the other, report each, end what was started."""
+    """Start what the backtests need, run them one after the other, report each, end what was started.
+
+    With `freqtrade_log`, Freqtrade's own words go there and not to the terminal.
+    """
     overrides: dict[str, Any] = {"strategy_path": str(home.root / "strategies")}
     if pairs:
         overrides["exchange"] = {"pair_whitelist": list(pairs)}
@@ -97,9 +101,8 @@ def run_backtests(
             argv += ["--timeframe", timeframe] if timeframe else []
             say(f"freqtrade backtesting {name}")
             began = time.monotonic()
-            code = run_freqtrade(
-                home, "backtesting", config, [*argv, *rest], CANDLEWRIGHT_FORECAST_LOG=str(log), **environment
-            )
+            environment["CANDLEWRIGHT_FORECAST_LOG"] = str(log)
+            code = run_freqtrade(home, "backtesting", config, [*argv, *rest], freqtrade_log, environment)
             if code:
                 say(f"[red]freqtrade backtesting {name} ended with exit code {code}[/red]; its own words are above")
                 continue

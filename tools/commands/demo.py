@@ -44,6 +44,7 @@ def demo(days: int, seed: int) -> int:
     home = Home.find()
     home.make()
     datadir = home.user_data / "data" / "binance"
+    log = home.logs / "freqtrade.log"
     step = Steps(5)
     with ExitStack() as stack:
         step(f"simulated exchange: {days} days of {', '.join(PAIRS)}, seed {seed}")
@@ -62,8 +63,16 @@ def demo(days: int, seed: int) -> int:
             merged_config(home, layers("futures", "sim"), {"exchange": {"pair_whitelist": list(PAIRS)}}), port
         )
         begin = END - timedelta(days=days)
-        arguments = ["--timeframes", "15m", "--timerange", f"{begin:%Y%m%d}-{END:%Y%m%d}", "--datadir", str(datadir)]
-        if run_freqtrade(home, "download-data", config, arguments):
+        arguments = [
+            "--timeframes",
+            "15m",
+            "1h",
+            "--timerange",
+            f"{begin:%Y%m%d}-{END:%Y%m%d}",
+            "--datadir",
+            str(datadir),
+        ]
+        if run_freqtrade(home, "download-data", config, arguments, log):
             raise UserError("freqtrade download-data failed; its own words are above")
 
     step(f"training {VERSIONS} walk-forward versions, each valid for {PERIOD_DAYS} days")
@@ -73,7 +82,7 @@ def demo(days: int, seed: int) -> int:
     step(f"service and freqtrade backtesting: {', '.join(STRATEGIES)}")
     judged = END - timedelta(days=VERSIONS * PERIOD_DAYS)
     timerange = f"{judged:%Y%m%d}-{END:%Y%m%d}"
-    done = run_backtests(home, STRATEGIES, timerange, datadir, PAIRS, None, "futures", "sim")
+    done = run_backtests(home, STRATEGIES, timerange, datadir, PAIRS, None, "futures", "sim", freqtrade_log=log)
     step("done")
     summary(home, done, step.seconds)
     return 0 if len(done) == len(STRATEGIES) else 1
@@ -81,18 +90,25 @@ def demo(days: int, seed: int) -> int:
 
 def summary(home: Home, done: list[Backtest], seconds: float) -> None:
     """Print the table of both backtests and where to look next."""
-    table = Table(title="Synthetic market, planted trend: profit says that the path works, nothing more")
-    columns = {"trades": "trades", "net_profit": "net profit", "max_drawdown": "drawdown", "win_rate": "wins"}
-    table.add_column("strategy")
-    for label in columns.values():
-        table.add_column(label, justify="right")
+    table = Table(title="Synthetic market, planted trend: profit says that the path works, nothing more", min_width=80)
+    for label in ("strategy", "trades", "net profit", "buy and hold", "drawdown", "won"):
+        table.add_column(label, justify="left" if label == "strategy" else "right")
     for each in done:
-        table.add_row(each.strategy, *(str(each.summary.get(key, "-")) for key in columns))
+        numbers, held = each.summary["summary"], each.summary["buy_and_hold"]
+        drawdown = (numbers["max_drawdown"] or {}).get("ratio")
+        shares = (numbers["net_profit_ratio"], held["net_profit_ratio"], drawdown, numbers["win_rate"])
+        cells = ("-" if share is None else f"{share:.1%}" for share in shares)
+        table.add_row(each.strategy, str(numbers["trades"]), *cells)
     console.print(table)
     shown = os.path.relpath(home.user_data)
-    console.print(f"Reports:    {', '.join(os.path.relpath(each.report) for each in done)}")
-    console.print(f"MLflow UI:  tools/start.sh --user-data {shown} mlflow   then open http://127.0.0.1:5000")
-    console.print(f"Service:    tools/start.sh --user-data {shown} serve    then see README, 'Ask the service'")
-    console.print(f"All of it took {seconds:.0f} s.")
+    console.print(f"Freqtrade:  {os.path.relpath(home.logs)}/freqtrade.log has its own words", soft_wrap=True)
+    console.print(f"Reports:    {', '.join(os.path.relpath(each.report) for each in done)}", soft_wrap=True)
+    console.print(
+        f"MLflow UI:  tools/start.sh --user-data {shown} mlflow   then open http://127.0.0.1:5000", soft_wrap=True
+    )
+    console.print(
+        f"Service:    tools/start.sh --user-data {shown} serve    then see README, 'Ask the service'", soft_wrap=True
+    )
+    console.print(f"All of it took {seconds:.0f} s.", soft_wrap=True)
     for each in done:
         print(each.report)

@@ -25,7 +25,9 @@ class Steps:
 
     def __call__(self, sentence: str) -> None:
         self.done += 1
-        console.print(f"[bold]\\[{self.done}/{self.total}][/bold] {sentence} [dim]({self.seconds:.0f} s)[/dim]")
+        console.print(
+            f"[bold]\\[{self.done}/{self.total}][/bold] {sentence} [dim]({self.seconds:.0f} s)[/dim]", soft_wrap=True
+        )
 
     @property
     def seconds(self) -> float:
