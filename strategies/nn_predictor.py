@@ -6,7 +6,7 @@ from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import CategoricalParameter, DecimalParameter, IStrategy, stoploss_from_absolute
 from pandas import DataFrame, concat
 
-from strategies.engines.forecast import TREND_FEATURES, allowed_by_rules, entry, reversal, stop_distance
+from strategies.engines.forecast import STOP_COLUMNS, TREND_FEATURES, allowed_by_rules, entry, reversal, stop_distance
 from strategies.shared.columns import add_features
 from strategies.shared.forecasts import forecast_source
 from strategies.shared.settings import Settings, short_allowed
@@ -60,12 +60,15 @@ class NNPredictor(IStrategy):
         return dataframe
 
     def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
-        candle = signal_candle(self.dp, pair, self.timeframe, order.order_date_utc)
-        if order.ft_order_side != trade.entry_side or candle is None:
+        if order.ft_order_side != trade.entry_side:
             return
-        if self.dp.runmode.value in ("live", "dry_run"):  # ASO-8: which weights decided this trade, and what they said
-            known = candle.drop("date").to_dict() | {"close_time": str(candle["date"])}
-            trade.set_custom_data("forecast", {name: str(value) for name, value in known.items()})
+        live = self.dp.runmode.value in ("live", "dry_run")
+        columns = None if live else STOP_COLUMNS
+        candle = signal_candle(self.dp, pair, self.timeframe, order.order_date_utc, columns)
+        if candle is None:
+            return
+        if live:  # ASO-8: which weights decided this trade, and what they said
+            trade.set_custom_data("forecast", {name: str(value) for name, value in candle.items()})
         side = "short" if trade.is_short else "long"
         most = abs(self.stoploss) / trade.leverage
         distance = stop_distance(candle, side, self.stop_factor.value, self.min_stop.value, most)

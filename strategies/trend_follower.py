@@ -53,12 +53,13 @@ class TrendFollower(IStrategy):
         return dataframe
 
     def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
-        candle = signal_candle(self.dp, pair, self.timeframe, order.order_date_utc)
-        if order.ft_order_side == trade.entry_side and candle is not None:
-            plan = trend.plan_trade(candle, trade.open_rate)
-            if plan is not None:
-                self.plans[pair] = (trade.open_date, plan)
-                trade.set_custom_data("plan", vars(plan))  # a restarted bot reads it again
+        if order.ft_order_side != trade.entry_side:
+            return
+        candle = signal_candle(self.dp, pair, self.timeframe, order.order_date_utc, trend.PLAN_COLUMNS)
+        plan = None if candle is None else trend.plan_trade(candle, trade.open_rate)
+        if plan is not None:
+            self.plans[pair] = (trade.open_date, plan)
+            trade.set_custom_data("plan", vars(plan))  # a restarted bot reads it again
 
     def custom_stoploss(
         self, pair: str, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,

@@ -4,6 +4,7 @@ From: forecast columns (NaN where there is no forecast) and the cost of a round 
 NaN compares false everywhere: a missing forecast neither enters nor exits.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 Combine = Literal["nn_only", "and_ta", "veto"]
 SIDES = {"long": 1, "short": -1}
+STOP_COLUMNS = ("max_drawdown_4h", "max_rally_4h")  # what `stop_distance` reads
 TREND_FEATURES = ("ema_20_50", "rsi_14")  # what the rules of `combine` read
 
 
@@ -56,13 +58,13 @@ def allowed_by_rules(features: pd.DataFrame, side: str, combine: Combine) -> pd.
     return agree if combine == "and_ta" else ~object_
 
 
-def stop_distance(candle: pd.Series, side: str, factor: float, least: float, most: float) -> float | None:
+def stop_distance(candle: Mapping[str, float], side: str, factor: float, least: float, most: float) -> float | None:
     """Return how far from the price the stop belongs, a ratio, from the adverse move that the signal candle predicted.
 
     Parameters
     ----------
-    candle : Series
-        The signal candle's row.
+    candle : mapping
+        STOP_COLUMNS of the signal candle.
     factor : float
         Predicted adverse moves of 4 h that the stop leaves room for.
     least, most : float

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 FEATURES = ("ema_20_50", "bb_break_up", "rsi_14", "volume_ratio", "atr_14_pct")  # TRE-1
+PLAN_COLUMNS = ("close", "ema_20_50", "atr_14_pct")
 TAKE_PROFIT = np.array([1.2, 1.8, 2.5])  # ATR by phase weak, normal, strong (TRE-3)
 STOP_LOSS = np.array([0.7, 1.0, 1.0])
 WEAK_BELOW, STRONG_ABOVE = 0.5, 1.5  # distance of the two averages in ATR; the spec names the phases, not their bounds
@@ -74,8 +75,8 @@ def enter_where(opened: Mapping[str, pd.Series], used: Mapping[str, bool]) -> pd
     return pd.concat(chosen, axis=1).all(axis=1)
 
 
-def plan_trade(candle: pd.Series, entry: float) -> TradePlan | None:
-    """Return the plan for a trade filled at `entry`, from its signal candle; None if the candle knows no ATR."""
+def plan_trade(candle: Mapping[str, float], entry: float) -> TradePlan | None:
+    """Return the plan for a trade filled at `entry`, from PLAN_COLUMNS of its signal candle; None without an ATR."""
     atr = float(candle["atr_14_pct"]) * float(candle["close"])
     if not (np.isfinite(atr) and atr > 0):
         return None

@@ -1,20 +1,26 @@
-"""The candle that an order came from.
+"""What was known when an order was decided.
 
-From: Freqtrade's data provider. To: callbacks that need what was known when the entry was decided.
+From: Freqtrade's data provider. To: callbacks that read the signal candle after a fill.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 
-def signal_candle(dataprovider: Any, pair: str, timeframe: str, ordered_at: datetime) -> pd.Series | None:
-    """Return the analysed row whose candle was the newest closed one at `ordered_at`; None if the frame lacks it."""
+def signal_candle(
+    dataprovider: Any, pair: str, timeframe: str, ordered_at: datetime, columns: Iterable[str] | None = None
+) -> dict[str, Any] | None:
+    """Return columns (all by default) of the newest candle closed at `ordered_at`; None if the frame lacks it."""
     frame, _ = dataprovider.get_analyzed_dataframe(pair, timeframe)
     if frame is None or frame.empty:
         return None
     length = pd.Timedelta(timeframe.replace("m", "min"))
     opened = pd.Timestamp(ordered_at).floor(length) - length
     row = int(frame["date"].searchsorted(opened))
-    return frame.iloc[row] if row < len(frame) and frame["date"].iloc[row] == opened else None
+    if row == len(frame) or frame["date"].iat[row] != opened:
+        return None
+    # Column by column: a row of a frame of mixed types is a slow thing to take, and this runs once per trade.
+    return {name: frame[name].iat[row] for name in (frame.columns if columns is None else columns)}

@@ -1,7 +1,7 @@
 """A forecast service that stands in for the real one: the same wire, no model, on a real socket.
 
-From: the requests of `strategies/shared` (or of Freqtrade around it). To: forecasts that are a causal function of the last
-48 closes, the same bits whichever range they are asked for in. `faults` is a list of what the next replies do wrong.
+From: the requests of `strategies/shared` (or of Freqtrade around it). To: forecasts that are a causal function of
+the last 48 closes, the same bits whichever range they are asked for in. `faults` is what the next replies do wrong.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ HORIZONS = {"15m": 1, "1h": 4, "4h": 16, "12h": 48}
 REACHES = ("1pct_4h", "2pct_4h", "3pct_12h", "5pct_12h")
 
 
-def forecast_columns(open_, high, low, close, volume):
+def forecast_columns(open_, high, low, close, volume, strength=1.0):
     """Return the 38 columns: the past move of each horizon, turned round, is what comes next."""
     columns = {}
     past = {}
@@ -30,7 +30,7 @@ def forecast_columns(open_, high, low, close, volume):
         move = np.zeros(len(close))
         move[bars:] = close[bars:] / close[:-bars] - 1
         past[name] = move
-        columns[f"future_return_{name}"] = -move
+        columns[f"future_return_{name}"] = -strength * move
     for name in HORIZONS:
         up = np.clip(0.4 - 10 * past[name], 0.05, 0.75)
         columns[f"direction_{name}_up"] = up
@@ -66,6 +66,7 @@ class StubService:
     faults: list = field(default_factory=list)  # each entry serves one /forecast reply; see `Handler.do_POST`
     requests: list = field(default_factory=list)  # (method, path, rows, as_of)
     port: int = 0
+    strength: float = 1.0  # share of a past move that is forecast to come back: the weaker, the fewer trades
 
     @property
     def url(self) -> str:
@@ -80,7 +81,9 @@ class StubService:
         """Score a request as of each candle's own close."""
         parameters = {key.decode(): value.decode() for key, value in request.schema.metadata.items()}
         dates = request["date"].cast(pa.int64()).to_numpy()
-        columns = forecast_columns(*(request[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
+        columns = forecast_columns(
+            *(request[name].to_numpy() for name in ("open", "high", "low", "close", "volume")), self.strength
+        )
         minutes = {"m": 1, "h": 60}[self.timeframe[-1]] * int(self.timeframe[:-1])
         valid_from = np.array([_ms(version["valid_from"]) for version in self.versions])
         newest = np.searchsorted(valid_from, dates + minutes * 60_000, side="right") - 1

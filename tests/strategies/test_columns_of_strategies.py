@@ -1,6 +1,5 @@
 """The columns of both strategies inside Freqtrade's classes: causal to the bit, tagged, zeroed when forecasts fail."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,11 +8,10 @@ import pandas as pd
 import pytest
 from freqtrade.persistence import disable_database_use, enable_database_use
 from freqtrade.resolvers.strategy_resolver import StrategyResolver
+from harness import assert_past_is_unchanged
 from stub_service import forecast_columns
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "leakage"))
-from harness import assert_past_is_unchanged  # noqa: E402
 
 PAIR = {"futures": "BTC/USDT:USDT", "spot": "BTC/USDT"}
 SIGNALS = ["enter_long", "enter_short", "exit_long", "exit_short"]
@@ -101,12 +99,12 @@ def test_a_parameter_changes_what_is_traded(stub, make_candles):
     assert entries["and_ta"] < entries["veto"] < entries["nn_only"]
 
 
-def trade_at(rate, opened, **more):
+def trade_at(rate, opened):
     stored = {}
     return SimpleNamespace(
-        pair="BTC/USDT:USDT", open_rate=rate, open_date=opened, is_short=False, leverage=1.0, entry_side="buy", max_rate=rate,
-        set_custom_data=stored.__setitem__, get_custom_data=stored.get, stored=stored,
-    ) if not more else SimpleNamespace(**more)  # fmt: skip
+        pair="BTC/USDT:USDT", open_rate=rate, max_rate=rate, open_date=opened, is_short=False, leverage=1.0,
+        entry_side="buy", set_custom_data=stored.__setitem__, get_custom_data=stored.get, stored=stored,
+    )  # fmt: skip
 
 
 def test_the_target_exits_and_survives_a_restart(make_candles):

@@ -138,7 +138,8 @@ def test_freqtrade_finds_no_lookahead_and_no_recursion(freqtrade, strategy):
     """CAT-1, STR-2, by Freqtrade's own tools."""
     done = freqtrade.run(
         "lookahead-analysis", "--strategy", strategy, "--timeframe", "15m", "--timerange", TIMERANGE,
-        "--minimum-trade-amount", "5", "--targeted-trade-amount", "6", "--pairs", "BTC/USDT:USDT", "--allow-limit-orders",
+        "--minimum-trade-amount", "5", "--targeted-trade-amount", "6", "--pairs", "BTC/USDT:USDT",
+        "--allow-limit-orders",
     )  # fmt: skip
     assert f"{strategy}: no bias detected" in done.stdout, done.stdout[-3000:]
     done = freqtrade.run(
@@ -146,6 +147,9 @@ def test_freqtrade_finds_no_lookahead_and_no_recursion(freqtrade, strategy):
         "--startup-candle", "800", "1600", "--pairs", "BTC/USDT:USDT",
     )  # fmt: skip
     assert "No lookahead bias on indicators found" in done.stdout, done.stdout[-3000:]
+    assert (
+        "No variance on indicator(s) found due to recursive formula" in done.stdout
+    )  # 800 candles are as good as 1600
     assert "found lookahead" not in done.stdout
 
 

@@ -69,5 +69,5 @@ def test_the_signal_candle_is_the_newest_closed_one(make_candles, seconds, row):
     frame = make_candles(10)
     ordered_at = frame["date"].iloc[-1] + pd.Timedelta("15min") + pd.Timedelta(seconds=seconds)
     found = signal_candle(Provider(frame), "BTC/USDT", "15m", ordered_at.to_pydatetime())
-    assert found is None if row is None else found.name == row
+    assert found is None if row is None else found["close"] == frame["close"].iloc[row]
     assert signal_candle(Provider(frame.iloc[:0]), "BTC/USDT", "15m", ordered_at.to_pydatetime()) is None

@@ -1,0 +1,82 @@
+"""What forecasts cost a repeated backtest: NNPredictor with cached forecasts against TrendFollower on the same candles.
+
+From: `freqtrade backtesting` as a process, three pairs of 15m futures (CANDLEWRIGHT_MARKET_DATA, else synthetic), the
+simulated exchange, and a stand-in service: it is asked for its model list only, the forecasts come from the cache.
+To: a table of wall times; the target is a ratio of at most 1.5.
+
+    python benchmarks/backtest.py [--rows 61344] [--rounds 3]
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "strategies"))
+from freqtrade_process import Freqtrade, exchange, write_candles
+from stub_service import StubService, running
+
+TARGET = 1.5
+SELECTIVE = "of the stand-in's forecasts: a trade costs Freqtrade 2 ms, so the counts should be alike (default 0.15)"
+STRATEGIES = ("NNPredictor", "TrendFollower")
+STARTUP = pd.Timedelta("15min") * 800
+
+
+def open_book(freqtrade: Freqtrade, rows: int) -> str:
+    """Point Freqtrade at candles and return the time range that has its warm-up before it."""
+    market = os.environ.get("CANDLEWRIGHT_MARKET_DATA")
+    if market:
+        freqtrade.datadir = Path(market) / "binance"
+        dates = pd.read_feather(freqtrade.datadir / "futures" / "BTC_USDT_USDT-15m-futures.feather", columns=["date"])
+        first, last = dates["date"].iloc[-rows:].agg(["min", "max"])
+    else:
+        write_candles(freqtrade.datadir, "futures", "15m", rows, "2024-01-01")
+        first, last = pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="UTC") + rows * STARTUP / 800
+    return f"{int((first + STARTUP).timestamp())}-{int(last.timestamp())}"
+
+
+def measure(rows: int, rounds: int, strength: float) -> dict[str, list[tuple[float, int]]]:
+    """Return seconds and trades of each round, the strategies taking turns."""
+    long_ago = [{"version": "v1", "valid_from": "2017-01-01T00:00:00Z", "trained_until": "2016-12-31T00:00:00Z"}]
+    found: dict[str, list[tuple[float, int]]] = {name: [] for name in STRATEGIES}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        exchange() as port,
+        running(StubService(versions=long_ago, strength=strength)) as service,
+    ):
+        freqtrade = Freqtrade(folder, port, "futures", service.url)
+        timerange = open_book(freqtrade, rows)
+        for turn in range(rounds + 1):  # the first fills the cache and does not count
+            for name in STRATEGIES:
+                started = time.perf_counter()
+                result, _ = freqtrade.backtest(name, "--timeframe", "15m", "--timerange", timerange)
+                if turn:
+                    found[name].append((time.perf_counter() - started, len(result["trades"])))
+        asked = sum(method == "POST" for method, *_ in service.requests)
+        if asked != 3:
+            raise RuntimeError(f"the service was asked {asked} times for forecasts, expected 3: no cache")
+    return found
+
+
+def main() -> None:
+    command = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    command.add_argument("--rows", type=int, default=61_344, help="candles per pair (default %(default)s)")
+    command.add_argument("--rounds", type=int, default=3, help="the best of these counts (default %(default)s)")
+    command.add_argument("--strength", type=float, default=0.15, help=SELECTIVE)
+    options = command.parse_args()
+    found = measure(options.rows, options.rounds, options.strength)
+    best = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
+    print(f"freqtrade backtesting, 3 pairs x {options.rows} candles of 15m, best of {options.rounds}, wall time")
+    print(f"{'strategy':<16}{'seconds':>9}{'trades':>8}{'ratio':>8}")
+    for name, runs in found.items():
+        print(f"{name:<16}{best[name]:>9.2f}{runs[0][1]:>8}{best[name] / best['TrendFollower']:>8.2f}")
+    ratio = best["NNPredictor"] / best["TrendFollower"]
+    print(f"target: at most {TARGET}: {'met' if ratio <= TARGET else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()
