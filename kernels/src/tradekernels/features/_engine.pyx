@@ -19,12 +19,13 @@ cdef packed struct Instruction:
     long long n      # window, in bars
     long long start  # bar of the first valid input; for STORE the feature's warm-up
     long long state  # offset of the node's state
+    long long lanes  # 4: this recursive mean and the three after it read nothing of each other and run side by side
     double alpha     # weight of the newest value in a recursive mean
 
 
 cdef enum Code:
     STORE, CLOSE_TIME, ADD, SUBTRACT, MULTIPLY, DIVIDE, RATIO, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, SELECT, MODULO
-    ABSOLUTE, SIGN, SQUARE_ROOT, LOGARITHM, SINE, COSINE, ROUND_DOWN
+    ABSOLUTE, SIGN, SQUARE_ROOT, LOGARITHM, SINE_OF_TURNS, ROUND_DOWN
     LAG, SUM, MAX, MIN, SINCE_MAX, SINCE_MIN, STD, MEAN_DEVIATION, RECURSIVE_MEAN
 
 
@@ -32,7 +33,7 @@ CODES = {
     "store": STORE, "close_time": CLOSE_TIME, "add": ADD, "subtract": SUBTRACT, "multiply": MULTIPLY,
     "divide": DIVIDE, "ratio": RATIO, "maximum": MAXIMUM, "minimum": MINIMUM, "greater": GREATER,
     "greater_equal": GREATER_EQUAL, "select": SELECT, "modulo": MODULO, "absolute": ABSOLUTE, "sign": SIGN,
-    "square_root": SQUARE_ROOT, "logarithm": LOGARITHM, "sine": SINE, "cosine": COSINE, "round_down": ROUND_DOWN,
+    "square_root": SQUARE_ROOT, "logarithm": LOGARITHM, "sine_of_turns": SINE_OF_TURNS, "round_down": ROUND_DOWN,
     "lag": LAG, "sum": SUM, "max": MAX, "min": MIN, "since_max": SINCE_MAX, "since_min": SINCE_MIN, "std": STD,
     "mean_deviation": MEAN_DEVIATION, "recursive_mean": RECURSIVE_MEAN,
 }
@@ -53,18 +54,34 @@ cdef void store(const double* x, output* out, Py_ssize_t n_bars, Py_ssize_t stri
         out[i * stride] = <output> x[i]
 
 
+cdef bint side_by_side(const Instruction* it, double** slots, double* state, Py_ssize_t n_bars) noexcept nogil:
+    """Run four recursive means together, unless one of them is still at its seed."""
+    cdef Py_ssize_t k
+    cdef double* x[4]
+    cdef double* y[4]
+    cdef double* own[4]
+    cdef double alpha[4]
+    for k in range(4):
+        x[k], y[k], own[k], alpha[k] = slots[it[k].a], slots[it[k].out], state + it[k].state, it[k].alpha
+        if own[k][0] < it[k].start + it[k].n:
+            return False
+    _recursive.four_recursive_means(x, y, n_bars, own, alpha)
+    return True
+
+
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
                   const long long* date, double bar_ms, Py_ssize_t n_bars, output* out,
                   Py_ssize_t n_features) noexcept nogil:
     """Take one block of bars through every instruction."""
-    cdef Py_ssize_t k, i
+    cdef Py_ssize_t k = -1, i
     cdef Py_ssize_t seen = <Py_ssize_t> state[0]
     cdef const Instruction* it
     cdef const double* a
     cdef const double* b
     cdef double* y
     cdef double* own
-    for k in range(n_instructions):
+    while k + 1 < n_instructions:
+        k += 1
         it = &program[k]
         a = slots[it.a]
         b = slots[it.b]
@@ -106,10 +123,8 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
             _pointwise.square_root(a, y, n_bars)
         elif it.code == LOGARITHM:
             _pointwise.logarithm(a, y, n_bars)
-        elif it.code == SINE:
-            _pointwise.sine(a, y, n_bars)
-        elif it.code == COSINE:
-            _pointwise.cosine(a, y, n_bars)
+        elif it.code == SINE_OF_TURNS:
+            _pointwise.sine_of_turns(a, y, n_bars)
         elif it.code == ROUND_DOWN:
             _pointwise.round_down(a, y, n_bars)
         elif it.code == LAG:
@@ -129,7 +144,10 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == MEAN_DEVIATION:
             _windows.mean_deviation(a, y, n_bars, own, it.n)
         elif it.code == RECURSIVE_MEAN:
-            _recursive.recursive_mean(a, y, n_bars, own, it.n, it.start, it.alpha)
+            if it.lanes == 4 and side_by_side(it, slots, state, n_bars):
+                k += 3
+            else:
+                _recursive.recursive_mean(a, y, n_bars, own, it.n, it.start, it.alpha)
     state[0] = seen + n_bars
     state[1] = <double> date[n_bars - 1]
 

@@ -1,6 +1,6 @@
 """Recurrences without memory. From: slots of one block of bars. To: a slot; `y` overlaps no input."""
 
-from libc.math cimport cos, fabs, floor, log, sin, sqrt
+from libc.math cimport fabs, floor, log, sqrt
 
 
 cdef inline void add(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
@@ -28,12 +28,12 @@ cdef inline void divide(const double* a, const double* b, double* y, Py_ssize_t 
 
 
 cdef inline void ratio(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
-    # A denominator of 0 makes the ratio 0: divided by 1 then set to 0, so that the loop has no branch.
+    # A denominator of 0 makes the ratio 0. The division is done all the same, so that the loop has no branch.
     cdef Py_ssize_t i
     cdef double share, divisor
     for i in range(n_bars):
         divisor = b[i]
-        share = a[i] / (divisor if divisor != 0.0 else 1.0)
+        share = a[i] / divisor
         y[i] = share if divisor != 0.0 else 0.0
 
 
@@ -105,16 +105,21 @@ cdef inline void logarithm(const double* x, double* y, Py_ssize_t n_bars) noexce
         y[i] = log(x[i])
 
 
-cdef inline void sine(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:
+cdef inline void sine_of_turns(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:
+    # sin(2 pi x): whole turns are dropped and the rest is mirrored into a quarter turn, both exactly; there the Taylor
+    # series to the 19th power is good to 3e-16. Unlike libm's sine it vectorises and is the same on every machine.
     cdef Py_ssize_t i
+    cdef double turn, mirrored, angle, square
+    cdef double whole = 6755399441055744.0  # 1.5 * 2**52: adding and subtracting it rounds to a whole number
     for i in range(n_bars):
-        y[i] = sin(x[i])
-
-
-cdef inline void cosine(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n_bars):
-        y[i] = cos(x[i])
+        turn = x[i] - ((x[i] + whole) - whole)
+        mirrored = (0.5 if turn > 0.0 else -0.5) - turn
+        angle = 6.283185307179586 * (mirrored if fabs(turn) > 0.25 else turn)
+        square = angle * angle
+        y[i] = angle * (1.0 + square * (-1.0 / 6.0 + square * (1.0 / 120.0 + square * (-1.0 / 5040.0 + square * (
+            1.0 / 362880.0 + square * (-1.0 / 39916800.0 + square * (1.0 / 6227020800.0 + square * (
+                -1.0 / 1307674368000.0 + square * (1.0 / 355687428096000.0 + square * (
+                    -1.0 / 121645100408832000.0))))))))))
 
 
 cdef inline void round_down(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:

@@ -67,29 +67,28 @@ cdef inline void window_extreme(const double* x, double* y, Py_ssize_t n_bars, d
 cdef inline void bars_since_extreme(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
                                     double side) noexcept nogil:
     # state: place, prefix value, its place; n + 1 suffix values, n + 1 places of theirs. Of equals the latest counts.
-    cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0]
-    cdef double empty = state[3 + n], prefix = state[1], prefix_place = state[2], value
+    # Every choice is between two values already at hand: which of them wins is not predictable, a branch would stall.
+    cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0], prefix_place = <Py_ssize_t> state[2], age, older
+    cdef double empty = state[3 + n], prefix = state[1], value, best, best_place
     cdef double* suffix = state + 3
     cdef double* suffix_place = suffix + n + 1
     for i in range(n_bars):
         value = side * x[i]
-        if value >= prefix:
-            prefix = value
-            prefix_place = place
-        if prefix >= suffix[place + 1]:
-            y[i] = place - prefix_place
-        else:
-            y[i] = place + n - suffix_place[place + 1]
+        prefix_place = place if value >= prefix else prefix_place
+        prefix = value if value >= prefix else prefix
+        age = place - prefix_place
+        older = place + n - <Py_ssize_t> suffix_place[place + 1]
+        age = age if prefix >= suffix[place + 1] else older
+        y[i] = <double> age
         suffix[place] = value
         place += 1
         if place == n:
-            suffix_place[n - 1] = n - 1
+            best, best_place = suffix[n - 1], n - 1
+            suffix_place[n - 1] = best_place
             for j in range(n - 2, -1, -1):
-                if suffix[j] > suffix[j + 1]:
-                    suffix_place[j] = j
-                else:
-                    suffix[j] = suffix[j + 1]
-                    suffix_place[j] = suffix_place[j + 1]
+                best_place = j if suffix[j] > best else best_place
+                best = suffix[j] if suffix[j] > best else best
+                suffix[j], suffix_place[j] = best, best_place
             place = 0
             prefix = empty
     state[0] = place
@@ -118,12 +117,14 @@ cdef inline void window_std(const double* x, double* y, Py_ssize_t n_bars, doubl
         suffix_mean[place] = x[i]
         place += 1
         if place == n:
+            mean, squares = suffix_mean[n - 1], 0.0
             suffix_squares[n - 1] = 0.0
             for j in range(n - 2, -1, -1):
-                delta = suffix_mean[j] - suffix_mean[j + 1]
+                delta = suffix_mean[j] - mean
                 step = 1.0 / <double> (n - j)
-                suffix_squares[j] = suffix_squares[j + 1] + delta * delta * ((n - j - 1) * step)
-                suffix_mean[j] = suffix_mean[j + 1] + delta * step
+                squares += delta * delta * ((n - j - 1) * step)
+                mean += delta * step
+                suffix_squares[j], suffix_mean[j] = squares, mean
             place = 0
             mean = 0.0
             squares = 0.0
@@ -132,36 +133,64 @@ cdef inline void window_std(const double* x, double* y, Py_ssize_t n_bars, doubl
     state[2] = squares
 
 
+cdef enum:
+    TILE = 8  # neighbouring windows that are summed side by side
+
+
+cdef inline double deviation(const double* old, Py_ssize_t n_old, const double* new,
+                             Py_ssize_t n_new) noexcept nogil:
+    """Return the mean absolute deviation of one window, given as two runs; n_new is at least 1."""
+    cdef Py_ssize_t j, n = n_old + n_new
+    cdef double newest = new[n_new - 1], total = 0.0, mean
+    for j in range(n_old):
+        total += old[j] - newest
+    for j in range(n_new):
+        total += new[j] - newest
+    mean = newest + total / n
+    total = 0.0
+    for j in range(n_old):
+        total += fabs(old[j] - mean)
+    for j in range(n_new):
+        total += fabs(new[j] - mean)
+    return total / n
+
+
+cdef inline void deviations(const double* x, double* y, Py_ssize_t n) noexcept nogil:
+    """Write `deviation` of the TILE windows that begin at x[0], x[1] and so on: the same sums in the same order."""
+    cdef Py_ssize_t j, k
+    cdef double newest[TILE]
+    cdef double mean[TILE]
+    cdef double total[TILE]
+    for k in range(TILE):
+        newest[k] = x[n - 1 + k]
+        total[k] = 0.0
+    for j in range(n):
+        for k in range(TILE):
+            total[k] += x[j + k] - newest[k]
+    for k in range(TILE):
+        mean[k] = newest[k] + total[k] / n
+        total[k] = 0.0
+    for j in range(n):
+        for k in range(TILE):
+            total[k] += fabs(x[j + k] - mean[k])
+    for k in range(TILE):
+        y[k] = total[k] / n
+
+
 cdef inline void mean_deviation(const double* x, double* y, Py_ssize_t n_bars, double* state,
                                 Py_ssize_t n) noexcept nogil:
-    # Mean absolute deviation from the window's own mean: two passes over n values. The mean is taken relative to the
-    # newest value, so that equal values deviate by exactly 0. state: place, then the last n values.
-    cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0]
-    cdef Py_ssize_t even = n - n % 4
-    cdef double* ring = state + 1
-    cdef double mean, newest, s0, s1, s2, s3
-    for i in range(n_bars):
-        newest = x[i]
-        ring[place] = newest
-        place += 1
-        if place == n:
-            place = 0
-        s0 = s1 = s2 = s3 = 0.0
-        for j in range(0, even, 4):
-            s0 += ring[j] - newest
-            s1 += ring[j + 1] - newest
-            s2 += ring[j + 2] - newest
-            s3 += ring[j + 3] - newest
-        for j in range(even, n):
-            s0 += ring[j] - newest
-        mean = newest + ((s0 + s1) + (s2 + s3)) / n
-        s0 = s1 = s2 = s3 = 0.0
-        for j in range(0, even, 4):
-            s0 += fabs(ring[j] - mean)
-            s1 += fabs(ring[j + 1] - mean)
-            s2 += fabs(ring[j + 2] - mean)
-            s3 += fabs(ring[j + 3] - mean)
-        for j in range(even, n):
-            s0 += fabs(ring[j] - mean)
-        y[i] = ((s0 + s1) + (s2 + s3)) / n
-    state[0] = place
+    # Mean absolute deviation from the window's own mean: two passes over n values, oldest first. The mean is taken
+    # relative to the newest value, so that equal values deviate by exactly 0. state: the n - 1 values before the block.
+    cdef Py_ssize_t i = 0, j
+    while i < n_bars:
+        if i >= n - 1 and i + TILE <= n_bars:
+            deviations(x + i - n + 1, y + i, n)
+            i += TILE
+        elif i >= n - 1:
+            y[i] = deviation(x, 0, x + i - n + 1, n)
+            i += 1
+        else:
+            y[i] = deviation(state + i, n - 1 - i, x, i + 1)
+            i += 1
+    for j in range(n - 1):  # n_bars may be fewer than n - 1: then older values stay, moved up
+        state[j] = state[j + n_bars] if j + n_bars < n - 1 else x[j + n_bars - (n - 1)]

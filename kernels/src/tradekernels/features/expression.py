@@ -35,7 +35,7 @@ class Operation:
             "since_max": [0.0, -inf, 0.0] + [-inf] * (n + 1) + [0.0] * (n + 1),
             "since_min": [0.0, -inf, 0.0] + [-inf] * (n + 1) + [0.0] * (n + 1),
             "std": [0.0, 0.0, 0.0] + [0.0] * (2 * n + 2),
-            "mean_deviation": [0.0] + [nan] * n,
+            "mean_deviation": [nan] * (n - 1),
             "recursive_mean": [0.0, 0.0],
         }
         return np.array(layout.get(self.name, []), dtype=np.float64)
@@ -44,7 +44,7 @@ class Operation:
 _POINTWISE = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "ratio": "/", "greater": ">", "greater_equal": ">=",
     "modulo": "mod", "maximum": "max", "minimum": "min", "select": "if", "absolute": "abs", "sign": "sign",
-    "square_root": "sqrt", "logarithm": "ln", "sine": "sin", "cosine": "cos", "round_down": "floor",
+    "square_root": "sqrt", "logarithm": "ln", "sine_of_turns": "sin_turns", "round_down": "floor",
 }  # fmt: skip
 _WINDOWS = {
     "sum": "SUM", "max": "MAX", "min": "MIN", "since_max": "SINCE_MAX", "since_min": "SINCE_MIN", "std": "STD",

@@ -112,14 +112,14 @@ def ln(x: Node) -> Node:
     return Node.make("logarithm", x)
 
 
-def sin(x: Node) -> Node:
-    """Sine of an angle in radians."""
-    return Node.make("sine", x)
+def sin_turns(x: Node) -> Node:
+    """Sine of x whole turns, sin(2 pi x)."""
+    return Node.make("sine_of_turns", x)
 
 
-def cos(x: Node) -> Node:
-    """Cosine of an angle in radians."""
-    return Node.make("cosine", x)
+def cos_turns(x: Node) -> Node:
+    """Cosine of x whole turns, cos(2 pi x): the sine a quarter turn on."""
+    return Node.make("sine_of_turns", x + 0.25)
 
 
 def floor(x: Node) -> Node:

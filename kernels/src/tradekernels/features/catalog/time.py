@@ -1,10 +1,8 @@
 """Time family: the close time of the bar, UTC. From: primitives. To: the catalogue."""
 
-from math import pi
-
 from ..expression import named
 from ..feature import Feature
-from ..primitives import CLOSE_TIME, cos, floor, sin
+from ..primitives import CLOSE_TIME, cos_turns, floor, sin_turns
 
 HOUR = named("hour", (CLOSE_TIME % 86_400_000) / 3_600_000)  # 0 to below 24, minutes as fractions
 WEEKDAY = named("weekday", (floor(CLOSE_TIME / 86_400_000) + 3) % 7)  # Monday 0; 1970 began on a Thursday
@@ -15,13 +13,13 @@ def _within(first: int, last: int):
 
 
 FEATURES = (
-    Feature("hour_sin", "FEA-138", "time", sin(HOUR * (2 * pi / 24)), "-", (-1, 1),
+    Feature("hour_sin", "FEA-138", "time", sin_turns(HOUR / 24), "-", (-1, 1),
             "hour of the day on a circle, sine", "common practice"),
-    Feature("hour_cos", "FEA-139", "time", cos(HOUR * (2 * pi / 24)), "-", (-1, 1),
+    Feature("hour_cos", "FEA-139", "time", cos_turns(HOUR / 24), "-", (-1, 1),
             "hour of the day on a circle, cosine", "common practice"),
-    Feature("weekday_sin", "FEA-140", "time", sin(WEEKDAY * (2 * pi / 7)), "-", (-1, 1),
+    Feature("weekday_sin", "FEA-140", "time", sin_turns(WEEKDAY / 7), "-", (-1, 1),
             "day of the week on a circle, sine", "common practice"),
-    Feature("weekday_cos", "FEA-141", "time", cos(WEEKDAY * (2 * pi / 7)), "-", (-1, 1),
+    Feature("weekday_cos", "FEA-141", "time", cos_turns(WEEKDAY / 7), "-", (-1, 1),
             "day of the week on a circle, cosine", "common practice"),
     *(
         Feature(name, f"FEA-{k}", "time", _within(first, last), "flag", (0, 1),
