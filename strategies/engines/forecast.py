@@ -32,12 +32,15 @@ def entry(
     edge : float
         Round trips of cost that the expected return must pay.
     confidence : float
-        Least calibrated confidence of the direction.
+        Least probability of the side, given that price leaves the flat band (0.5 says nothing). The plain probability
+        of one of three classes is no measure here: it depends on how wide the band is, and honest models rarely
+        reach 0.6 (NNP-2) with it.
     round_trip_cost : float
         Ratio of the price.
     """
     expected = forecast[f"future_return_{horizon}"] * SIDES[side]
-    confident = forecast[f"confidence_{horizon}"] >= confidence
+    up, down = forecast[f"direction_{horizon}_up"], forecast[f"direction_{horizon}_down"]
+    confident = (up if side == "long" else down) >= confidence * (up + down)
     return (expected > edge * round_trip_cost) & _direction_agrees(forecast, side, horizon) & confident
 
 

@@ -94,7 +94,7 @@ def test_a_parameter_changes_what_is_traded(stub, make_candles):
         strategy.combine.value = combine
         entries[combine] = int(analysed(strategy, frame)[["enter_long", "enter_short"]].sum(axis=None))
     strategy.combine.value = "nn_only"
-    strategy.min_confidence.value = 0.71
+    strategy.min_confidence.value = 0.96
     assert analysed(strategy, frame)[["enter_long", "enter_short"]].sum(axis=None) == 0
     assert entries["and_ta"] < entries["veto"] < entries["nn_only"]
 

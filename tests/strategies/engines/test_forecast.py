@@ -7,12 +7,11 @@ import pytest
 from strategies.engines.forecast import allowed_by_rules, entry, reversal, stop_distance
 
 
-def forecast(expected, up, down, confidence=0.7):
+def forecast(expected, up, down):
     values = {
         "future_return_4h": expected,
         "direction_4h_up": up,
         "direction_4h_down": down,
-        "confidence_4h": confidence,
     }
     return pd.DataFrame([values])
 
@@ -23,14 +22,15 @@ def forecast(expected, up, down, confidence=0.7):
         (forecast(0.004, 0.5, 0.2), "long", True),  # 0.4% > 1.5 x 0.22%
         (forecast(0.0033, 0.5, 0.2), "long", False),  # pays exactly, not more
         (forecast(0.004, 0.3, 0.4), "long", False),  # the direction disagrees
-        (forecast(0.004, 0.5, 0.2, 0.59), "long", False),  # not confident
+        (forecast(0.004, 0.3, 0.2), "long", True),  # 0.3 of 0.5: sure of the side, whatever stays flat
+        (forecast(0.004, 0.29, 0.2), "long", False),  # 0.29 of 0.49: not sure enough
         (forecast(-0.004, 0.2, 0.5), "short", True),
         (forecast(-0.004, 0.2, 0.5), "long", False),
         (forecast(0.004, 0.5, 0.2), "short", False),
         (forecast(np.nan, 0.5, 0.2), "long", False),
         (forecast(0.004, np.nan, 0.2), "long", False),
-        (forecast(0.004, 0.5, 0.2, np.nan), "long", False),
-        (forecast(np.nan, np.nan, np.nan, np.nan), "short", False),
+        (forecast(0.004, 0.5, np.nan), "long", False),
+        (forecast(np.nan, np.nan, np.nan), "short", False),
     ],
 )
 def test_an_entry_pays_the_round_trip_and_agrees(row, side, enters):
