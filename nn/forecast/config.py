@@ -71,6 +71,7 @@ class FitConfig(Section):
     warmup_share: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
     max_grad_norm: PositiveFloat
+    threads: PositiveInt
 
 
 class TrainConfig(Section):

@@ -28,6 +28,7 @@ from ..models.losses import DIRECTION, RETURNS, RISK, RISK_FLOOR
 from .config import DataConfig
 
 MIN_WINDOWS = 200  # per pair and part; below that there is nothing to learn from or to judge by
+ADVICE = "take fewer versions, a shorter period or more data"
 FEATURE_LISTS: dict[str, tuple[str, ...]] = {"base_40": tuple(BASE_40)}
 
 
@@ -92,7 +93,8 @@ class TrainingData:
 def resolve_features(features: str | tuple[str, ...], timeframe: str) -> FeatureSet:
     """Return the feature set of a config: a list by name, or the names themselves."""
     if isinstance(features, str):
-        if features not in FEATURE_LISTS:
+        if features not in ADVICE = "take fewer versions, a shorter period or more data"
+FEATURE_LISTS:
             raise ValueError(f"data.features is {features!r}, expected {', '.join(FEATURE_LISTS)} or a list of names")
         features = FEATURE_LISTS[features]
     return feature_set(features, timeframe=timeframe)
@@ -114,7 +116,7 @@ def make_training_data(
     frames = {pair: cut(frame, timeframe, until, since) for pair, frame in frames.items()}
     for pair, frame in frames.items():
         if frame.empty:
-            raise TooLittleData(f"{pair}: no {timeframe} candle closed before {until:%Y-%m-%d %H:%M}")
+            raise TooLittleData(f"{pair}: no {timeframe} candle closed before {until:%Y-%m-%d %H:%M}: {ADVICE}")
     digest = hashlib.sha256()
     for pair, frame in frames.items():
         digest.update(f"{pair} {check_candles(frame, pair, timeframe).fingerprint}\n".encode())
@@ -178,14 +180,13 @@ def _split(
         try:
             split = chronological_split(frame["date"], boundaries=[border], purge=horizon, embargo=horizon).only(ends)
         except ValueError as error:
-            raise TooLittleData(f"{pair} up to {until:%Y-%m-%d %H:%M}: {error}") from error
+            raise TooLittleData(f"{pair} up to {until:%Y-%m-%d %H:%M}: {error}: {ADVICE}") from error
         split.check(horizon)
         for name, rows in (("train", split.train), ("validation", split.validation)):
             if len(rows) < MIN_WINDOWS:
                 raise TooLittleData(
                     f"{pair} has {len(frame)} {timeframe} candles up to {until:%Y-%m-%d %H:%M}, which leaves"
-                    f" {len(rows)} windows for {name}, expected at least {MIN_WINDOWS}: take fewer versions, a shorter"
-                    " period or more data"
+                    f" {len(rows)} windows for {name}, expected at least {MIN_WINDOWS}: {ADVICE}"
                 )
             parts[name].append((index, rows))
     train, validation = (

@@ -81,7 +81,8 @@ def fit(
                 raise TrainingFailed(f"the loss of epoch {epoch + 1}, step {step + 1} is {loss.item()}")
             on_batch(epoch, step + 1, steps_per_epoch, sums["loss"] / (step + 1))
         metrics = {f"train_{name}": total / steps_per_epoch for name, total in sums.items()}
-        metrics |= {f"val_{name}": value for name, value in judge(model, data, judged, loss_config).items()}
+        found = judge(model, data, judged, run_heads(model, data, judged), loss_config)
+        metrics |= {f"val_{name}": value for name, value in found.items()}
         metrics["learning_rate"] = float(scheduler.get_last_lr()[0])
         history.epochs.append(metrics)
         if metrics["val_loss"] < best_loss:
@@ -123,9 +124,10 @@ def run_heads(model: UnifiedPatchTST, data: TrainingData, samples: Samples) -> d
 
 
 @torch.inference_mode()
-def judge(model: UnifiedPatchTST, data: TrainingData, samples: Samples, loss_config: LossConfig) -> dict[str, float]:
-    """Return loss, its parts and all forecast metrics over the samples, as if they were one batch."""
-    heads = run_heads(model, data, samples)
+def judge(
+    model: UnifiedPatchTST, data: TrainingData, samples: Samples, heads: dict[str, Tensor], loss_config: LossConfig
+) -> dict[str, float]:
+    """Return loss, its parts and all forecast metrics of the samples, as if they were one batch."""
     values, masks = data.labels(samples)
     loss, parts = unified_loss(heads, torch.from_numpy(values), torch.from_numpy(masks), Scales.of(model), loss_config)
     metrics = {"loss": loss.item(), **{f"loss_{name}": part.item() for name, part in parts.items()}}

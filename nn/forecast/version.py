@@ -38,6 +38,7 @@ def train_version(
     config: TrainConfig, data: TrainingData, seed: int, on_batch: Progress, on_epoch: EpochDone
 ) -> TrainedVersion:
     """Train one version; the same seed, data and config give the same weights bit for bit on one thread."""
+    torch.set_num_threads(config.fit.threads)
     torch.manual_seed(seed)  # first weights and dropout
     torch.use_deterministic_algorithms(True)
     model = UnifiedPatchTST(architecture_of(config, data))
@@ -47,9 +48,11 @@ def train_version(
     values, masks = data.labels(data.validation)
     heads = run_heads(model, data, data.validation)
     calibrate_confidence(model, heads, torch.from_numpy(values), torch.from_numpy(masks))
+    heads = run_heads(model, data, data.validation)
     with torch.inference_mode():
-        rows = model.to_columns(run_heads(model, data, data.validation)).numpy()
-    metrics = {f"val_{name}": value for name, value in judge(model, data, data.validation, loss_config).items()}
+        rows = model.to_columns(heads).numpy()
+    found = judge(model, data, data.validation, heads, loss_config)
+    metrics = {f"val_{name}": value for name, value in found.items()}
     metrics |= {"best_epoch": history.best_epoch + 1.0, "epochs": float(len(history.epochs))}
     return TrainedVersion(model, history, metrics, rows, values, masks)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,21 @@ class StoreProblem(RuntimeError):
 def tracking_uri(given: str | None = None) -> str:
     """Return the URI asked for, else MLFLOW_TRACKING_URI, else SQLite under user_data."""
     return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def _open_sqlite(uri: str) -> Path:
+    """Make the database's folder, try to open it, return the artifact folder beside it.
+
+    MLflow would try for a hundred seconds before it says that a file cannot be opened.
+    """
+    database = Path(uri.removeprefix("sqlite:///")).absolute()
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise StoreProblem(f"MLflow at {uri} cannot be opened: {error}") from error
+    return database.parent / "artifacts"
 
 
 class Run:
@@ -93,11 +109,7 @@ class Store:
 
     def __init__(self, uri: str, line: str) -> None:
         self.uri, self.line = uri, line
-        artifacts = None
-        if uri.startswith("sqlite:///"):
-            database = Path(uri.removeprefix("sqlite:///")).absolute()
-            database.parent.mkdir(parents=True, exist_ok=True)
-            artifacts = (database.parent / "artifacts").as_uri()
+        artifacts = _open_sqlite(uri).as_uri() if uri.startswith("sqlite:///") else None
         self.client: Any = None
         with self.speaking(opening=True):
             self.client = MlflowClient(uri, registry_uri=uri)

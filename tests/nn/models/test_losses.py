@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nn.data.targets import FORECAST_COLUMNS, TARGETS
 from nn.models.losses import LossConfig, Scales, direction_loss, unified_loss, weighted_cross_entropy
-from nn.models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from nn.models.patchtst import HEADS, PatchTSTConfig, UnifiedPatchTST
 
 CONFIG = PatchTSTConfig(
     n_features=4, context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1, d_ff=32, dropout=0.0,
@@ -37,12 +38,9 @@ def make_batch(n=32, seed=5):
 
 def test_columns_are_those_of_the_targets():
     """The slices of the loss and the heads of the model follow the order in which nn.data makes and names targets."""
-    data = pytest.importorskip("nn.data.targets")
-    from nn.models.patchtst import HEADS
-
-    kinds = [target.kind for target in data.TARGETS]
+    kinds = [target.kind for target in TARGETS]
     assert kinds == ["return"] * 4 + ["direction"] * 4 + ["reach"] * 8 + ["risk"] * 4 + ["action"] + ["unit"] * 3
-    columns = iter(data.FORECAST_COLUMNS)
+    columns = iter(FORECAST_COLUMNS)
     starts = {
         "returns": "future_return_", "direction": "direction_", "long_reach": "long_will_reach_",
         "short_reach": "short_will_reach_", "risk": "max_", "best_action": "best_action_", "trade": "",

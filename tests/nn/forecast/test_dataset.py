@@ -1,0 +1,108 @@
+"""What a version learns from ends where it must, to the row (LEK-2, LEK-3)."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nn.forecast.dataset import TooLittleData, cut, make_training_data, resolve_features
+
+from .conftest import BEGIN, make_candles
+
+UNTIL = (BEGIN + timedelta(days=24)).to_pydatetime()
+BAR = pd.Timedelta(minutes=15)
+HORIZONS = np.array([1, 4, 16, 48] * 2 + [16, 16, 48, 48] * 2 + [4, 16, 4, 16] + [16, 16, 16, 48])  # bars, TGT-1..24
+
+
+@pytest.fixture(scope="module")
+def data(frames, config):
+    return make_training_data(frames, "15m", UNTIL, config.data, config.model.context_length)
+
+
+def test_no_label_of_any_row_used_ends_after_the_moment(frames, data):
+    """LEK-2, on the index sets themselves: every label that counts had its whole future before `trained_until`."""
+    for part in (data.train, data.validation):
+        _, mask = data.labels(part)
+        for pair, frame in enumerate(frames.values()):
+            chosen = part.pairs == pair
+            closes = frame["date"].dt.tz_localize(None).to_numpy()[part.ends[chosen]] + BAR.to_timedelta64()
+            ends = closes[:, None] + HORIZONS * BAR.to_timedelta64()
+            assert ends[mask[chosen]].max() <= np.datetime64(UNTIL.replace(tzinfo=None))
+            assert mask[chosen].any(axis=0).all()
+
+
+def test_train_labels_never_reach_validation_and_windows_never_the_warmup(data):
+    """WIN-2: purge and embargo of 48 bars on both sides of the border."""
+    for pair in range(2):
+        train = data.train.ends[data.train.pairs == pair]
+        validation = data.validation.ends[data.validation.pairs == pair]
+        assert validation.min() - train.max() > 2 * 48
+        assert train.min() == data.features.warmup + 31  # the first whole window of 32 bars
+
+
+def test_later_candles_change_nothing_at_all(frames, config, data):
+    """LEK-3: noise after the moment leaves scaler, scales, labels, windows and fingerprint bit for bit as they were."""
+    later = {}
+    for pair, frame in frames.items():
+        after = frame["date"] + BAR > UNTIL
+        noise = make_candles(len(frame), seed=99)
+        later[pair] = frame.where(~after, noise)
+        assert after.sum() > 200
+    again = make_training_data(later, "15m", UNTIL, config.data, config.model.context_length)
+    assert again.fingerprint == data.fingerprint
+    assert again.scaler == data.scaler
+    assert (again.return_scale, again.risk_log_mean, again.risk_log_scale) == (
+        data.return_scale, data.risk_log_mean, data.risk_log_scale,
+    )  # fmt: skip
+    for mine, other in zip(data.batch(data.train), again.batch(again.train), strict=True):
+        np.testing.assert_array_equal(mine.numpy(), other.numpy())
+
+
+def test_validation_rows_move_no_scale(frames, config, data):
+    """LEK-3: the scaler and the scales of the answers come from train rows only."""
+    spoiled = {}
+    for number, (pair, frame) in enumerate(frames.items()):
+        row = data.validation.ends[data.validation.pairs == number].min()
+        spoiled[pair] = frame.copy()
+        spoiled[pair].loc[row:, ["open", "high", "low", "close"]] *= 3
+    again = make_training_data(spoiled, "15m", UNTIL, config.data, config.model.context_length)
+    assert again.scaler == data.scaler
+    assert again.return_scale == data.return_scale
+    assert again.fingerprint != data.fingerprint
+
+
+def test_the_strides_of_all_passes_cover_every_window_once(data):
+    seen = [set(zip(*(s.pairs, s.ends), strict=True)) for s in (data.train.every(8, phase) for phase in range(8))]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == len(data.train)
+
+
+def test_a_batch_is_the_scaled_features_and_their_labels(frames, data):
+    chosen = data.train[np.array([5, len(data.train) - 1])]
+    x, labels, mask = data.batch(chosen)
+    frame = list(frames.values())[1]
+    matrix = data.scaler.transform(data.features.compute(frame))
+    end = data.train.ends[-1]
+    np.testing.assert_array_equal(x[1].numpy(), matrix[end - 31 : end + 1])
+    assert labels[1, 0].item() == pytest.approx(frame["close"][end + 1] / frame["close"][end] - 1, rel=1e-5)
+    assert mask.all()
+
+
+def test_cutting_keeps_whole_candles_only(frames):
+    frame = next(iter(frames.values()))
+    moment = (BEGIN + timedelta(hours=1, minutes=7)).to_pydatetime()
+    assert len(cut(frame, "15m", moment)) == 4
+    since = (BEGIN + timedelta(minutes=30)).to_pydatetime()
+    assert len(cut(frame, "15m", moment, since)) == 2
+
+
+def test_too_little_data_is_one_sentence(frames, config):
+    with pytest.raises(TooLittleData, match=r"BTC/USDT:USDT .* expected at least 200: take fewer versions"):
+        make_training_data(frames, "15m", (BEGIN + timedelta(days=8)).to_pydatetime(), config.data, 32)
+    with pytest.raises(TooLittleData, match="no 15m candle closed before 2024-12-31"):
+        make_training_data(frames, "15m", (BEGIN - timedelta(days=1)).to_pydatetime(), config.data, 32)
+
+
+def test_an_unknown_list_of_features_is_refused():
+    with pytest.raises(ValueError, match=r"data\.features is 'base_4'"):
+        resolve_features("base_4", "15m")
