@@ -1,5 +1,6 @@
 """Compiles the loops. From: the .pyx and .pxd files under src. To: extension modules inside the wheel."""
 
+import platform
 import sys
 
 from Cython.Build import cythonize
@@ -19,11 +20,22 @@ DIRECTIVES = {
 }
 
 SOURCES = "src/tradekernels/features"
-engine = Extension(
-    "tradekernels.features._engine",
-    [f"{SOURCES}/_engine.pyx"],
-    depends=[f"{SOURCES}/_{part}.pxd" for part in ("pointwise", "windows", "recursive")],
-    extra_compile_args=FLAGS,
-)
+WIDE_FLAGS = ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"]  # no -mfma: the bits must not differ
+
+
+def engine(name: str, *more_flags: str, optional: bool = False) -> Extension:
+    """Return one build of the engine."""
+    return Extension(
+        f"tradekernels.features.{name}",
+        [f"{SOURCES}/{name}.pyx"],
+        depends=[f"{SOURCES}/_{part}" for part in ("engine.pyx", "pointwise.pxd", "windows.pxd", "recursive.pxd")],
+        extra_compile_args=[*FLAGS, *more_flags],
+        optional=optional,  # an old compiler may fail on it: then the plain build serves alone
+    )
+
+
+engines = [engine("_engine")]
+if sys.platform == "linux" and platform.machine() == "x86_64":
+    engines.append(engine("_engine_avx512", *WIDE_FLAGS, optional=True))
 # force: a change in a .pxd alone would not be noticed.
-setup(ext_modules=cythonize([engine], compiler_directives=DIRECTIVES, force=True))
+setup(ext_modules=cythonize(engines, compiler_directives=DIRECTIVES, force=True))

@@ -10,6 +10,21 @@ from libc.math cimport NAN, isfinite
 from . cimport _pointwise, _recursive, _windows
 
 
+cdef extern from *:
+    """
+    #if defined(__x86_64__) && defined(__GNUC__)
+    static int tradekernels_has_avx512(void) {
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
+            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+    }
+    #else
+    static int tradekernels_has_avx512(void) { return 0; }
+    #endif
+    """
+    bint tradekernels_has_avx512()
+
+
 cdef packed struct Instruction:
     long long code
     long long out    # slot written, or the output column for STORE
@@ -237,3 +252,8 @@ def first_fault(const long long[::1] date, const double[::1] open, const double[
         else:
             t = -1
     return (t if fault else -1), fault
+
+
+def has_avx512():
+    """Return whether this processor runs the wide build of this module (engine.py)."""
+    return bool(tradekernels_has_avx512())

@@ -13,13 +13,22 @@ cdef inline void lag(const double* x, double* y, Py_ssize_t n_bars, double* stat
     cdef Py_ssize_t i, place = <Py_ssize_t> state[0]
     cdef double* ring = state + 1
     cdef double now
-    for i in range(n_bars):
-        now = x[i]
-        y[i] = ring[place]
-        ring[place] = now
-        place += 1
-        if place == n:
-            place = 0
+    if n_bars >= n:  # the block holds its own past: the ring is read out once and filled anew
+        for i in range(n):
+            y[i] = ring[place + i - (n if place + i >= n else 0)]
+        for i in range(n, n_bars):
+            y[i] = x[i - n]
+        for i in range(n):
+            ring[i] = x[n_bars - n + i]
+        place = 0
+    else:
+        for i in range(n_bars):
+            now = x[i]
+            y[i] = ring[place]
+            ring[place] = now
+            place += 1
+            if place == n:
+                place = 0
     state[0] = place
 
 

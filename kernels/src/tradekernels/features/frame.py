@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._engine import FAULTS, first_fault
+from .engine import FAULTS, first_fault
 from .primitives import COLUMNS
 
 _EXPECTED = dict.fromkeys(COLUMNS, "a finite price above 0") | {"volume": "a finite volume of at least 0"}

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._engine import CODES, HEADER, Machine
+from .engine import CODES, HEADER, Machine
 from .expression import Node, nodes_of, warmups_of
 
 INSTRUCTION = np.dtype(
-    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "n", "start", "state", "lanes")] + [("alpha", np.float64)]
+    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "n", "start", "state", "lanes")]
+    + [("alpha", np.float64)]
 )
-BLOCK = 256  # bars: the slots of a block stay in the cache
+LANES = 4  # recursive means that the engine runs side by side
+BLOCK = 512  # bars: the slots of a block stay in the cache
 
 
 @dataclass(frozen=True)
@@ -49,39 +51,30 @@ class _Slots:
         return self.used - 1
 
 
-def _scheduled(order: list[Node]) -> list[Node]:
-    """Return the nodes, inputs before users, with the recursive means that can run side by side next to each other."""
-    done: dict[Node, None] = {}
+def _scheduled(order: list[Node]) -> list[list[Node]]:
+    """Return the nodes, inputs before users, in groups: four recursive means that run side by side, or one node."""
+    done: set[Node] = set()
+    groups: list[list[Node]] = []
     waiting = order
     while waiting:
         held: list[Node] = []
         for node in waiting:
-            ready = all(x in done for x in node.inputs)
-            if ready and node.operation.kind != "recursive":
-                done[node] = None
+            if node.operation.kind != "recursive" and done.issuperset(node.inputs):
+                groups.append([node])
+                done.add(node)
             else:
                 held.append(node)
-        together = [node for node in held if all(x in done for x in node.inputs)]
-        done |= dict.fromkeys(together)
+        ready = [node for node in held if done.issuperset(node.inputs)]
+        fours = len(ready) - len(ready) % LANES
+        groups += [ready[k : k + LANES] for k in range(0, fours, LANES)] + [[node] for node in ready[fours:]]
+        done.update(ready)
         waiting = [node for node in held if node not in done]
-    return list(done)
-
-
-def _pair_lanes(instructions: np.ndarray) -> None:
-    """Mark every four recursive means in a row that read nothing of each other."""
-    k = 0
-    while k + 4 <= len(instructions):
-        four = instructions[k : k + 4]
-        if (four["code"] == CODES["recursive_mean"]).all() and not set(four["a"]) & set(four["out"]):
-            four["lanes"][0] = 4
-            k += 4
-        else:
-            k += 1
+    return groups
 
 
 def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: int) -> Program:
     """Lay the graph out as a straight line of instructions, each slot reused as soon as its last reader is done."""
-    order = _scheduled(nodes_of(*roots))
+    order = nodes_of(*roots)
     warmup = warmups_of(*roots)
     outputs: dict[Node, list[int]] = {}
     for k, root in enumerate(roots):
@@ -99,26 +92,30 @@ def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: i
     memory, rows = [np.array([0.0, np.nan] + [0.0] * (HEADER - 2))], []
     offset = HEADER
 
-    for node in order:
-        if node not in fixed:
+    for group in _scheduled(order):
+        for node in group:
+            if node in fixed:
+                continue
             slot[node] = base + scratch.take()
             a, b, c = ([slot[x] for x in node.inputs] + [0, 0, 0])[:3]
             start = warmup[node.inputs[0]][0] if node.inputs else 0
             alpha = node.value if node.operation.kind == "recursive" else 0.0
-            rows.append((CODES[node.operation.name], slot[node], a, b, c, node.n, start, offset, 1, alpha))
+            lanes = len(group) if node is group[0] else 1
+            rows.append((CODES[node.operation.name], slot[node], a, b, c, node.n, start, offset, lanes, alpha))
             memory.append(node.operation.initial_state(node.n))
             offset += len(memory[-1])
-        rows.extend((CODES["store"], k, slot[node], 0, 0, 0, warmup[node][1], 0, 1, 0.0) for k in outputs.get(node, ()))
-        for x in dict.fromkeys((*node.inputs, node)):
-            readers[x] -= x is not node
-            if readers[x] == 0 and x not in fixed:
-                readers[x] = -1  # given back once
-                scratch.free.append(slot[x] - base)
+        for node in group:
+            cold = warmup[node][1]
+            rows.extend((CODES["store"], k, slot[node], 0, 0, 0, cold, 0, 1, 0.0) for k in outputs.get(node, ()))
+        for node in group:  # only now, so that no member of the group writes what another one still reads
+            for x in dict.fromkeys((*node.inputs, node)):
+                readers[x] -= x is not node
+                if readers[x] == 0 and x not in fixed:
+                    readers[x] = -1  # given back once
+                    scratch.free.append(slot[x] - base)
 
-    instructions = np.array(rows, dtype=INSTRUCTION)
-    _pair_lanes(instructions)
     return Program(
-        instructions=instructions,
+        instructions=np.array(rows, dtype=INSTRUCTION),
         columns=columns,
         constants=tuple(float(node.value) for node in constants if isinstance(node.value, float)),
         n_scratch=scratch.used,
