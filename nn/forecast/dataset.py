@@ -93,8 +93,7 @@ class TrainingData:
 def resolve_features(features: str | tuple[str, ...], timeframe: str) -> FeatureSet:
     """Return the feature set of a config: a list by name, or the names themselves."""
     if isinstance(features, str):
-        if features not in ADVICE = "take fewer versions, a shorter period or more data"
-FEATURE_LISTS:
+        if features not in FEATURE_LISTS:
             raise ValueError(f"data.features is {features!r}, expected {', '.join(FEATURE_LISTS)} or a list of names")
         features = FEATURE_LISTS[features]
     return feature_set(features, timeframe=timeframe)
