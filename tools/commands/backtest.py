@@ -26,7 +26,7 @@ from tools.errors import UserError
 from tools.freqtrade import at_port, merged_config, run_freqtrade
 from tools.home import Home
 from tools.ports import free_port
-from tools.services import running, temporary
+from tools.services import Running, running, tail, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,24 +128,26 @@ def service_url(home: Home, stack: ExitStack) -> str:
     port = free_port()
     say("starting the inference service")
     started = stack.enter_context(temporary(home, f"service-{port}", service_command(port), port))
-    wait_for_model(started.url)
+    wait_for_model(started)
     return started.url
 
 
-def wait_for_model(url: str, seconds: float = 30.0) -> None:
-    """Wait until a model is loaded; without one the backtest still runs, and opens nothing."""
+def wait_for_model(service: Running, seconds: float = 5.0) -> None:
+    """Wait until a model is loaded.
+
+    Raises
+    ------
+    UserError
+        If none is: a backtest without a single forecast would tell nothing. The message says why and what to do.
+    """
     deadline = time.monotonic() + seconds
-    answer = None
-    while time.monotonic() < deadline:
-        answer = httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False)
-        if answer.status_code == 200:
-            return
+    while (answer := httpx.get(f"{service.url}/readyz", timeout=5.0, trust_env=False)).status_code != 200:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"the inference service has no model that it may serve ({answer.text.strip()[:300]}); "
+                f"train one with `tools/start.sh train`. The end of {service.log}:\n{tail(Path(service.log))}"
+            )
         time.sleep(0.25)
-    why = answer.text.strip()[:200] if answer is not None else ""
-    say(
-        f"[yellow]the service has no model that it may serve[/yellow] ({why}): neural strategies will open nothing. "
-        "Train one with `tools/start.sh train`."
-    )
 
 
 def newest_result(home: Home) -> Path:

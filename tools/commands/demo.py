@@ -82,7 +82,7 @@ def demo(days: int, seed: int) -> int:
     step(f"service and freqtrade backtesting: {', '.join(STRATEGIES)}")
     judged = END - timedelta(days=VERSIONS * PERIOD_DAYS)
     timerange = f"{judged:%Y%m%d}-{END:%Y%m%d}"
-    done = run_backtests(home, STRATEGIES, timerange, datadir, PAIRS, None, "futures", "sim", freqtrade_log=log)
+    done = run_backtests(home, STRATEGIES, timerange, datadir, PAIRS, "15m", "futures", "sim", freqtrade_log=log)
     step("done")
     summary(home, done, step.seconds)
     return 0 if len(done) == len(STRATEGIES) else 1
