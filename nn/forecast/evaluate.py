@@ -26,6 +26,7 @@ from ..registry.manifest import LoadedVersion
 from .metrics import HORIZONS, class_scores, forecast_metrics
 
 BATCH = 1024
+TITLE = "Out of sample: each version on the period after it, accuracy beside baselines"
 
 
 def forecast_rows(
@@ -96,23 +97,14 @@ def last_direction(frame: pd.DataFrame, timeframe: str) -> NDArray[np.int64]:
 
 def table(results: Mapping[datetime, Mapping[str, float]]) -> Table:
     """Return the out-of-sample table of a chain: one row per version and horizon, baselines beside it."""
-    drawn = Table(title="Out of sample: each version on the period after it (accuracy beside baselines)")
+    drawn = Table(title=TITLE, box=None, padding=(0, 1, 0, 0), pad_edge=False)  # 80 characters wide
     drawn.add_column("valid from", no_wrap=True)
     for name in ("horizon", "rows", "accuracy", "last", "majority", "macro-F1", "IC", "ECE", "Brier"):
         drawn.add_column(name, justify="right")
     for valid_from, metrics in results.items():
         for index, horizon in enumerate(HORIZONS):
-            cells = [
-                _cell(metrics, f"{name}_{horizon}", digits)
-                for name, digits in (
-                    ("accuracy", 3), ("last_accuracy", 3), ("majority_accuracy", 3),
-                    ("macro_f1", 3), ("ic", 3), ("ece", 3), ("brier", 3),
-                )
-            ]  # fmt: skip
-            first = (f"{valid_from:%Y-%m-%d %H:%M}", f"{metrics['rows']:.0f}") if index == 0 else ("", "")
-            drawn.add_row(first[0], horizon, first[1], *cells, end_section=index == len(HORIZONS) - 1)
+            names = ("accuracy", "last_accuracy", "majority_accuracy", "macro_f1", "ic", "ece", "brier")
+            cells = [f"{metrics[key]:.3f}" if (key := f"{name}_{horizon}") in metrics else "-" for name in names]
+            first = (f"{valid_from:%m-%d %H:%M}", f"{metrics['rows']:.0f}") if index == 0 else ("", "")
+            drawn.add_row(first[0], horizon, first[1], *cells)
     return drawn
-
-
-def _cell(metrics: Mapping[str, float], name: str, digits: int) -> str:
-    return f"{metrics[name]:.{digits}f}" if name in metrics else "-"

@@ -1,5 +1,6 @@
 """A chain of versions, the future it must not have seen, and what MLflow keeps of it (TRN-6, TRN-12, REG-5, REG-6)."""
 
+import io
 import json
 import shutil
 from datetime import timedelta
@@ -9,10 +10,11 @@ import pandas as pd
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
+from rich.console import Console
 
 from nn.forecast import walk_forward
 from nn.forecast.dataset import TooLittleData
-from nn.forecast.evaluate import forecast_rows, last_direction
+from nn.forecast.evaluate import forecast_rows, last_direction, table
 from nn.forecast.progress import TrainingProgress
 from nn.forecast.walk_forward import Plan, data_end, schedule, train_chain
 from nn.models.build import build_model
@@ -150,6 +152,7 @@ def test_mlflow_holds_what_makes_its_pages_worth_opening(chain, config):
     assert version.tags["feature_digest"] == manifest.feature_digest
 
 
+@pytest.mark.slow
 def test_a_new_chain_takes_over_and_the_old_versions_stay(folder, config, frames):
     first, _ = run_chain(folder, config, frames, n=1)
     second, _ = run_chain(folder, config, frames, n=1, seed=8)
@@ -159,6 +162,7 @@ def test_a_new_chain_takes_over_and_the_old_versions_stay(folder, config, frames
     load_version(first[0], KEYS)
 
 
+@pytest.mark.slow
 def test_a_chain_that_breaks_leaves_the_old_one_in_charge(folder, config, frames, monkeypatch):
     first, _ = run_chain(folder, config, frames, n=1)
     real, calls = walk_forward.train_version, []
@@ -209,3 +213,16 @@ def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path):
     (tmp_path / "mlflow.db").mkdir()
     with pytest.raises(StoreProblem, match=r"MLflow at sqlite:///.*mlflow\.db cannot be opened"):
         Store(f"sqlite:///{tmp_path / 'mlflow.db'}", "unified-15m")
+
+
+def test_the_table_fits_a_terminal_of_80_characters(chain):
+    """Every number of the out-of-sample table is readable, not cut off."""
+    client = chain[1].client
+    metrics = client.search_runs([chain[1].experiment])[0].data.metrics
+    out = {name.removeprefix("oos_"): value for name, value in metrics.items() if name.startswith("oos_")}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table({BEGIN.to_pydatetime(): out}))
+    text = console.export_text()
+    assert "…" not in text
+    assert f"{out['accuracy_12h']:.3f}" in text
+    assert "01-01 00:00" in text
