@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tradekernels.features import BASE_40, CATALOG, feature_set
@@ -104,3 +105,19 @@ def test_importing_needs_numpy_and_nothing_else():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_typical_prices_that_are_equal_in_decimals_move_no_money():
+    """FEA-55: (0.4 + 0.2 + 0.3) / 3 and (0.3 + 0.3 + 0.3) / 3 are one price, though not one double."""
+    assert 0.4 + 0.2 + 0.3 != 0.3 + 0.3 + 0.3
+    n_rows = 40
+    wide = np.arange(n_rows) % 2 == 0
+    frame = {
+        "date": 900_000 * np.arange(n_rows),
+        "open": np.full(n_rows, 0.3),
+        "high": np.where(wide, 0.4, 0.3),
+        "low": np.where(wide, 0.2, 0.3),
+        "close": np.full(n_rows, 0.3),
+        "volume": np.ones(n_rows),
+    }
+    assert (feature_set(["mfi_14"]).compute(frame)[14:] == 0).all()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tradekernels.features import BASE_40, CATALOG, feature_set
+from tradekernels.features import BASE_40, CATALOG, _engine, engine, feature_set, program
 
 ALL = feature_set(CATALOG)
 BASE = feature_set(BASE_40)
@@ -129,6 +129,16 @@ def test_the_shortest_frames_have_their_rows(candles, n_rows):
     assert rows.shape == (n_rows, len(CATALOG))
     assert rows.dtype == np.float32
     assert rows.flags.c_contiguous
+
+
+def test_the_builds_for_narrow_and_wide_vectors_agree_to_the_last_bit(candles, monkeypatch):
+    """What a model was trained on one machine with, another machine serves."""
+    if not engine.WIDE:
+        pytest.skip("this processor or compiler has the plain build only")
+    frame = candles(3000, seed=10)
+    wide = ALL.compute(frame, dtype=np.float64)
+    monkeypatch.setattr(program, "Machine", _engine.Machine)
+    assert_array_equal(wide.view(np.int64), ALL.compute(frame, dtype=np.float64).view(np.int64))
 
 
 def test_threads_share_a_set(candles):

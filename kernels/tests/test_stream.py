@@ -102,5 +102,7 @@ def test_a_damaged_or_foreign_state_is_refused(bars):
             ALL.stream(damaged)
     with pytest.raises(ValueError, match="version 2, expected 1"):
         ALL.stream(_resigned(state, 20, 2))
+    with pytest.raises(ValueError, match="has layout"):
+        ALL.stream(_resigned(state, 60, state[60] ^ 1))
     with pytest.raises(ValueError, match="is of feature set"):
         feature_set(BASE_40).stream(state)

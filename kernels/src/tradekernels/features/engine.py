@@ -3,17 +3,18 @@
 The builds give the same bits: wider vectors hold more bars at once, and nothing is fused, reordered or approximated.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
+
 from . import _engine
 
-WIDE = _engine.has_avx512()
-if WIDE:
-    try:
-        from . import _engine_avx512 as best
-    except ImportError:  # the compiler that built this package could not make it
-        WIDE = False
-if not WIDE:
-    best = _engine
+CODES, FAULTS, HEADER = _engine.CODES, _engine.FAULTS, _engine.HEADER
+Machine, first_fault = _engine.Machine, _engine.first_fault
+WIDE = False
 
-CODES, FAULTS, HEADER, Machine, first_fault = best.CODES, best.FAULTS, best.HEADER, best.Machine, best.first_fault
+# The compiler that built this package may not have made the wide build: then the plain one serves.
+if _engine.has_avx512() and find_spec("._engine_avx512", __package__):
+    _wide = import_module("._engine_avx512", __package__)
+    Machine, first_fault, WIDE = _wide.Machine, _wide.first_fault, True
 
 __all__ = ["CODES", "FAULTS", "HEADER", "WIDE", "Machine", "first_fault"]

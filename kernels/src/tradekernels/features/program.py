@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from . import _engine
 from .engine import CODES, HEADER, Machine
 from .expression import Node, nodes_of, warmups_of
 
@@ -29,7 +31,12 @@ class Program:
     warmups: tuple[int, ...]  # of each feature, in bars
     bar_ms: int
 
-    def machine(self, n_bars: int, state: np.ndarray | None = None) -> Machine:
+    @property
+    def layout(self) -> bytes:
+        """SHA-256 of the instructions: which number of the memory belongs to which node."""
+        return hashlib.sha256(self.instructions.tobytes()).digest()
+
+    def machine(self, n_bars: int, state: np.ndarray | None = None) -> _engine.Machine:
         """Return a machine that works in blocks of at most `n_bars`, at the beginning or from `state`."""
         scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), max(min(n_bars, BLOCK), 1)))
         scratch[: len(self.constants)] = np.reshape(self.constants, (-1, 1))

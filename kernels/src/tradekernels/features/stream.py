@@ -6,7 +6,6 @@ A stream's memory is one block of doubles: `state()` copies it out with what it 
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"tradekernels.stream\n"
 VERSION = 1
-_HEAD = struct.Struct("<20sI32sQ")  # magic, version, digest of the set, doubles that follow; then SHA-256 of it all
+_HEAD = struct.Struct("<20sI32s32sQ")  # magic, version, digest, layout, doubles that follow; then SHA-256 of it all
 
 
 class Stream:
@@ -67,7 +66,8 @@ class Stream:
 
     def state(self) -> bytes:
         """Return the stream's memory as portable bytes."""
-        head = _HEAD.pack(MAGIC, VERSION, bytes.fromhex(self._features.digest), len(self._memory))
+        digest, layout = bytes.fromhex(self._features.digest), self._features.program.layout
+        head = _HEAD.pack(MAGIC, VERSION, digest, layout, len(self._memory))
         body = head + self._memory.astype("<f8").tobytes()
         return body + hashlib.sha256(body).digest()
 
@@ -78,23 +78,26 @@ class Stream:
         ------
         ValueError
             If the bytes are damaged, of another version, or of another feature set.
+
+        Notes
+        -----
+        A new release may lay memory out in another way; its streams then refuse the bytes and start from candles.
         """
-        self._memory[:] = _unpack(state, self._features.digest, len(self._memory))
+        self._memory[:] = _unpack(state, self._features.digest, self._features.program.layout, len(self._memory))
         return self
 
 
-def _unpack(state: bytes, digest: str, size: int) -> np.ndarray:
+def _unpack(state: bytes, digest: str, layout: bytes, size: int) -> np.ndarray:
     body, checksum = state[:-32], state[-32:]
     if len(body) < _HEAD.size or hashlib.sha256(body).digest() != checksum:
         raise ValueError(f"stream state of {len(state)} bytes is damaged: its checksum does not match")
-    magic, version, of, count = _HEAD.unpack_from(body)
+    magic, version, of, laid_out, count = _HEAD.unpack_from(body)
     if magic != MAGIC or version != VERSION:
         raise ValueError(f"stream state has version {version}, expected {VERSION}")
     if of.hex() != digest:
         raise ValueError(f"stream state is of feature set {of.hex()[:12]}, expected {digest[:12]}")
+    if laid_out != layout:
+        raise ValueError(f"stream state has layout {laid_out.hex()[:12]}, expected {layout.hex()[:12]} of this release")
     if count != size or len(body) != _HEAD.size + 8 * size:
         raise ValueError(f"stream state holds {count} numbers, expected {size}")
-    memory = np.frombuffer(body, dtype="<f8", offset=_HEAD.size)
-    if not (memory[0] >= 0 and math.isfinite(memory[0])):
-        raise ValueError(f"stream state has seen {memory[0]} bars, expected a count")
-    return memory
+    return np.frombuffer(body, dtype="<f8", offset=_HEAD.size)

@@ -8,8 +8,10 @@ from .indicators import BODY_SIGN, TYPICAL, money_flow_volume, volume_share
 INF = float("inf")
 MFV = money_flow_volume()
 MONEY = named("MONEY", TYPICAL * V)
-RISING = named("RISING", total(where(TYPICAL > TYPICAL[1], MONEY, 0.0), 14))
-FALLING = named("FALLING", total(where(TYPICAL < TYPICAL[1], MONEY, 0.0), 14))
+# Typical prices that are equal in decimals differ by a rounding in binary: such a bar is neither rising nor falling.
+CHANGE, ROUNDING = named("CHANGE", TYPICAL - TYPICAL[1]), named("ROUNDING", 1e-14 * TYPICAL)
+RISING = named("RISING", total(where(CHANGE > ROUNDING, MONEY, 0.0), 14))
+FALLING = named("FALLING", total(where(CHANGE < -ROUNDING, MONEY, 0.0), 14))
 VWMA = named("VWMA_20", ratio(total(C * V, 20), total(V, 20)))
 # EMA_n of the accumulation line lags it by (1-a)/a EMA_n of its increments, a = 2/(n+1): 1 for n 3, 4.5 for n 10.
 # The difference of the two means is therefore the difference of the lags, and needs no sum that grows forever.
