@@ -49,11 +49,12 @@ def main_options(
 def demo(
     days: Annotated[int, typer.Option(help="Days of synthetic 15m candles.")] = 150,
     seed: Seed = 7,
+    planted_trend: Annotated[float, typer.Option(help="What the market hides for a model to find; 0: nothing.")] = 0.4,
 ) -> int:
     """Do the main job offline: synthetic market, three model versions, service, two backtests, reports."""
     from tools.commands.demo import demo as run
 
-    return run(days, seed)
+    return run(days, seed, planted_trend)
 
 
 @app.command("test")

@@ -28,12 +28,11 @@ from tools.services import temporary
 PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
 STRATEGIES = ("NNPredictor", "TrendFollower")
 VERSIONS = 3
-PLANTED_TREND = "0.4"  # of an hour's volatility an hour; see tools/exchange/README.md
 PERIOD_DAYS = 14  # each version is valid for this long
 END = datetime(2025, 10, 1, tzinfo=UTC)  # of the synthetic market, so that the demo is the same on any day
 
 
-def demo(days: int, seed: int) -> int:
+def demo(days: int, seed: int, planted_trend: float) -> int:
     """Run every step and print the summary."""
     if days < 90:
         raise UserError(
@@ -84,13 +83,14 @@ def demo(days: int, seed: int) -> int:
     timerange = f"{judged:%Y%m%d}-{END:%Y%m%d}"
     done = run_backtests(home, STRATEGIES, timerange, datadir, PAIRS, "15m", "futures", "sim", freqtrade_log=log)
     step("done")
-    summary(home, done, step.seconds)
+    planted = f"with a planted trend of {planted_trend}" if planted_trend else "with nothing planted"
+    summary(home, f"Synthetic market {planted}: profit says that the path works, nothing more", done, step.seconds)
     return 0 if len(done) == len(STRATEGIES) else 1
 
 
-def summary(home: Home, done: list[Backtest], seconds: float) -> None:
+def summary(home: Home, title: str, done: list[Backtest], seconds: float) -> None:
     """Print the table of both backtests and where to look next."""
-    table = Table(title="Synthetic market, planted trend: profit says that the path works, nothing more", min_width=80)
+    table = Table(title=title, min_width=80)
     for label in ("strategy", "trades", "net profit", "buy and hold", "drawdown", "won"):
         table.add_column(label, justify="left" if label == "strategy" else "right")
     for each in done:
