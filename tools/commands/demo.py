@@ -53,7 +53,7 @@ def demo(days: int, seed: int, planted_trend: float) -> int:
             "--end",
             f"{END:%Y-%m-%d}",
             "--planted-trend",
-            PLANTED_TREND,
+            str(planted_trend),
         ]
         stack.enter_context(temporary(home, f"exchange-{port}", command, port))
 
