@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from .aliases import AliasFile, write_aliases
 from .keys import Keys
@@ -46,6 +47,14 @@ class StoreProblem(RuntimeError):
 def tracking_uri(given: str | None = None) -> str:
     """Return the URI asked for, else MLFLOW_TRACKING_URI, else SQLite under user_data."""
     return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def hide_password(text: str, uri: str) -> str:
+    """Return a text about a tracking URI with the URI's password, quoted or plain, replaced by stars."""
+    password = urlsplit(uri).password
+    for written in {password, unquote(password)} if password else ():
+        text = text.replace(written, "***")
+    return text
 
 
 def _open_sqlite(uri: str) -> Path:
@@ -129,7 +138,9 @@ class Store:
                 yield self.client
         except (MlflowException, OSError) as error:
             what = "cannot be opened" if opening else "failed"
-            raise StoreProblem(f"MLflow at {self.uri} {what}: {' '.join(str(error).split())[:300]}") from error
+            said = " ".join(hide_password(str(error), self.uri).split())[:300]
+            # Without the cause: a traceback would print the address as it is.
+            raise StoreProblem(f"MLflow at {hide_password(self.uri, self.uri)} {what}: {said}") from None
 
     @contextmanager
     def run(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> Iterator[Run]:
@@ -162,5 +173,5 @@ class Store:
         """Return the newest number under which MLflow knows a version."""
         found = self.client.search_model_versions(f"name = '{self.line}' and tag.candlewright_version = '{version}'")
         if not found:
-            raise StoreProblem(f"MLflow at {self.uri} has no version {version} of {self.line}")
+            raise StoreProblem(f"MLflow at {hide_password(self.uri, self.uri)} has no version {version} of {self.line}")
         return str(max(int(each.version) for each in found))
