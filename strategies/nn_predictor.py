@@ -26,7 +26,7 @@ class NNPredictor(IStrategy):
 
     horizon = CategoricalParameter(["1h", "4h", "12h"], default="4h", space="buy")
     edge = DecimalParameter(1.0, 4.0, default=1.5, decimals=1, space="buy")  # round trips that the expected return pays
-    min_confidence = DecimalParameter(0.5, 0.9, default=0.6, decimals=2, space="buy")  # of the side, if it moves
+    min_confidence = DecimalParameter(0.5, 0.9, default=0.55, decimals=2, space="buy")  # of the side, if it moves
     combine = CategoricalParameter(["nn_only", "and_ta", "veto"], default="nn_only", space="buy")
     stop_factor = DecimalParameter(1.0, 4.0, default=1.5, decimals=1, space="sell")  # predicted adverse moves
     min_stop = DecimalParameter(0.002, 0.02, default=0.005, decimals=3, space="sell")  # ratio of the price
