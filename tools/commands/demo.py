@@ -9,6 +9,7 @@ profit says that the path works, and nothing about a real market.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -75,7 +76,7 @@ def demo(days: int, seed: int, planted_trend: float) -> int:
             raise UserError("freqtrade download-data failed; its own words are above")
 
     step(f"training {VERSIONS} walk-forward versions, each valid for {PERIOD_DAYS} days")
-    if train(datadir, PAIRS, "15m", VERSIONS, f"{PERIOD_DAYS}d", None, ["base", "demo"], None, None, seed):
+    if train(datadir, PAIRS, "15m", VERSIONS, f"{PERIOD_DAYS}d", None, ["base", "demo"], None, None, seed, sys.stderr):
         raise UserError("training failed; its own words are above")
 
     step(f"service and freqtrade backtesting: {', '.join(STRATEGIES)}")

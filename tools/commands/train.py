@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from tools.errors import UserError
 from tools.home import Home
@@ -45,8 +45,9 @@ def train(
     line: str | None,
     tracking_uri: str | None,
     seed: int,
+    output: TextIO | None = None,
 ) -> int:
-    """Train and return the trainer's exit code; its stdout (one line per version) is ours."""
+    """Train and return the trainer's exit code; its result (one line per version) goes to `output`, else to stdout."""
     home = Home.find()
     home.make()
     argv = [sys.executable, "-m", "nn.forecast.train", "--datadir", str(data_directory(home, datadir))]
@@ -57,4 +58,5 @@ def train(
     for option, value in (("--period", period), ("--until", until), ("--line", line)):
         argv += [option, value] if value else []
     argv += ["--pairs", *pairs] if pairs else []
-    return subprocess.run(argv, env=home.child_environment(), cwd=home.root, check=False).returncode
+    environment = home.child_environment()
+    return subprocess.run(argv, env=environment, cwd=home.root, stdout=output, check=False).returncode
