@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from freqtrade.persistence import Order, Trade
-from freqtrade.strategy import CategoricalParameter, DecimalParameter, IStrategy, stoploss_from_absolute
+from freqtrade.strategy import CategoricalParameter, DecimalParameter, IStrategy
 from pandas import DataFrame, concat
 
 from strategies.engines.forecast import STOP_COLUMNS, TREND_FEATURES, allowed_by_rules, entry, reversal, stop_distance
@@ -11,6 +11,7 @@ from strategies.shared.columns import add_features
 from strategies.shared.forecasts import forecast_source
 from strategies.shared.settings import Settings, short_allowed
 from strategies.shared.signals import signal_candle
+from strategies.shared.stops import stop_at
 
 
 class NNPredictor(IStrategy):
@@ -21,7 +22,7 @@ class NNPredictor(IStrategy):
     process_only_new_candles = True
     minimal_roi = {"0": 10}  # noqa: RUF012  # none: the forecast decides
     stoploss = -0.05
-    use_custom_stoploss = False  # true from an entry's fill until its stop is set, see order_filled
+    use_custom_stoploss = True  # in a backtest only from an entry's fill until its stop is set, see custom_stoploss
     order_types = {"entry": "limit", "exit": "limit", "stoploss": "market", "stoploss_on_exchange": False}  # noqa: RUF012
 
     horizon = CategoricalParameter(["1h", "4h", "12h"], default="4h", space="buy")
@@ -38,7 +39,7 @@ class NNPredictor(IStrategy):
     def bot_start(self, **kwargs) -> None:
         self.forecasts = forecast_source(self.config)  # live: the newest candle; else every candle as of its own time
         self.round_trip_cost = Settings.from_config(self.config).round_trip_cost
-        self.fresh_stops: dict[str, float] = {}
+        self.use_custom_stoploss = self._live()
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
         dataframe = add_features(dataframe, TREND_FEATURES, self.timeframe)
@@ -62,26 +63,37 @@ class NNPredictor(IStrategy):
     def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
         if order.ft_order_side != trade.entry_side:
             return
-        live = self.dp.runmode.value in ("live", "dry_run")
-        columns = None if live else STOP_COLUMNS
-        candle = signal_candle(self.dp, pair, self.timeframe, order.order_date_utc, columns)
-        if candle is None:
-            return
-        if live:  # ASO-8: which weights decided this trade, and what they said
+        self.use_custom_stoploss = True  # Freqtrade asks for the stop right after this callback
+        if self._live() and (candle := signal_candle(self.dp, pair, self.timeframe, order.order_date_utc)) is not None:
+            # ASO-8: which weights decided this trade, and what they said
             trade.set_custom_data("forecast", {name: str(value) for name, value in candle.items()})
-        side = "short" if trade.is_short else "long"
-        most = abs(self.stoploss) / trade.leverage
-        distance = stop_distance(candle, side, self.stop_factor.value, self.min_stop.value, most)
-        if distance is not None:
-            # Freqtrade asks custom_stoploss right after this callback. It copies the whole trade for each question, so
-            # it is asked once per fill and not once per candle.
-            self.fresh_stops[pair] = trade.open_rate * (1 + distance if trade.is_short else 1 - distance)
-            self.use_custom_stoploss = True
 
     def custom_stoploss(
         self, pair: str, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,
         after_fill: bool, **kwargs,
     ) -> float | None:  # fmt: skip
-        stop = self.fresh_stops.pop(pair, None) if after_fill else None
-        self.use_custom_stoploss = bool(self.fresh_stops)
-        return None if stop is None else stoploss_from_absolute(stop, current_rate, trade.is_short, trade.leverage)
+        # Freqtrade copies the whole trade for each question. In a backtest one per fill is enough, as the stop stays; a
+        # live bot is asked in every loop, so that a stop that could not be set at the fill is set as soon as it can.
+        self.use_custom_stoploss = self._live()
+        stop = self._stop_price(trade)
+        return None if stop is None else stop_at(stop, current_rate, trade)
+
+    def _stop_price(self, trade: Trade) -> float | None:
+        """Return the stop decided at entry: stored with the trade, or worked out from its signal candle now."""
+        if self._live() and (stored := trade.get_custom_data("stop")):
+            return float(stored)
+        candle = signal_candle(self.dp, trade.pair, self.timeframe, trade.open_date_utc, STOP_COLUMNS)
+        if candle is None:
+            return None
+        most = abs(self.stoploss) / trade.leverage
+        side = "short" if trade.is_short else "long"
+        distance = stop_distance(candle, side, self.stop_factor.value, self.min_stop.value, most)
+        if distance is None:
+            return None
+        stop = trade.open_rate * (1 + distance if trade.is_short else 1 - distance)
+        if self._live():
+            trade.set_custom_data("stop", stop)
+        return stop
+
+    def _live(self) -> bool:
+        return self.dp.runmode.value in ("live", "dry_run")

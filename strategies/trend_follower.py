@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from freqtrade.persistence import Order, Trade
-from freqtrade.strategy import BooleanParameter, DecimalParameter, IntParameter, IStrategy, stoploss_from_absolute
+from freqtrade.persistence import Trade
+from freqtrade.strategy import BooleanParameter, DecimalParameter, IntParameter, IStrategy
 from pandas import DataFrame
 
 from strategies.engines import trend
 from strategies.shared.columns import add_features
-from strategies.shared.signals import signal_candle
+from strategies.shared.signals import highest_close, signal_candle
+from strategies.shared.stops import stop_at
 
 
 class TrendFollower(IStrategy):
@@ -52,15 +53,6 @@ class TrendFollower(IStrategy):
         dataframe["exit_long"] = 0  # target and stop belong to a trade, not to a candle
         return dataframe
 
-    def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
-        if order.ft_order_side != trade.entry_side:
-            return
-        candle = signal_candle(self.dp, pair, self.timeframe, order.order_date_utc, trend.PLAN_COLUMNS)
-        plan = None if candle is None else trend.plan_trade(candle, trade.open_rate)
-        if plan is not None:
-            self.plans[pair] = (trade.open_date, plan)
-            trade.set_custom_data("plan", vars(plan))  # a restarted bot reads it again
-
     def custom_stoploss(
         self, pair: str, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,
         after_fill: bool, **kwargs,
@@ -68,8 +60,8 @@ class TrendFollower(IStrategy):
         plan = self._plan(trade)
         if plan is None:
             return None
-        best_price = plan.entry if after_fill else max(trade.max_rate, current_rate)
-        return stoploss_from_absolute(plan.stop(best_price), current_rate, leverage=trade.leverage) or None
+        best_close = highest_close(self.dp, pair, self.timeframe, trade.open_date_utc)
+        return stop_at(plan.stop(max(plan.entry, best_close or plan.entry)), current_rate, trade)
 
     def custom_exit(
         self, pair: str, trade: Trade, current_time: datetime, current_rate: float, current_profit: float, **kwargs
@@ -78,8 +70,20 @@ class TrendFollower(IStrategy):
         return "tf_tp" if plan is not None and current_rate >= plan.target else None
 
     def _plan(self, trade: Trade) -> trend.TradePlan | None:
+        """Return what was decided at entry: remembered, stored with the trade, or read from its signal candle now.
+
+        An order may fill before any candle is there (a bot that restarts), so it is asked for again until it is known.
+        """
         opened, plan = self.plans.get(trade.pair, (None, None))
-        if opened != trade.open_date:
-            stored = trade.get_custom_data("plan")
-            plan = None if stored is None else trend.TradePlan(**stored)
+        if opened == trade.open_date:
+            return plan
+        if stored := trade.get_custom_data("plan"):
+            plan = trend.TradePlan(**stored)
+        else:
+            candle = signal_candle(self.dp, trade.pair, self.timeframe, trade.open_date_utc, trend.PLAN_COLUMNS)
+            plan = None if candle is None else trend.plan_trade(candle, trade.open_rate)
+            if plan is None:
+                return None
+            trade.set_custom_data("plan", vars(plan))
+        self.plans[trade.pair] = (trade.open_date, plan)
         return plan

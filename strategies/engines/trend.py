@@ -31,7 +31,7 @@ class TradePlan:
         return self.entry + self.take_profit_atr * self.atr
 
     def stop(self, best_price: float) -> float:
-        """Return the stop after the best price so far; a better best price never lowers it."""
+        """Return the stop after the best price so far (a finished candle's close); a better one never lowers it."""
         stop = self.entry - self.stop_loss_atr * self.atr
         gain = (best_price - self.entry) / self.atr
         if gain >= BREAKEVEN_ATR:

@@ -1,6 +1,6 @@
-"""What was known when an order was decided.
+"""What was known when an order was decided, and what has been known since.
 
-From: Freqtrade's data provider. To: callbacks that read the signal candle after a fill.
+From: Freqtrade's data provider. To: callbacks that read the signal candle after a fill, or move a stop.
 """
 
 from collections.abc import Iterable
@@ -24,3 +24,17 @@ def signal_candle(
         return None
     # Column by column: a row of a frame of mixed types is a slow thing to take, and this runs once per trade.
     return {name: frame[name].iat[row] for name in (frame.columns if columns is None else columns)}
+
+
+def highest_close(dataprovider: Any, pair: str, timeframe: str, since: datetime) -> float | None:
+    """Return the highest close of the candles that opened at or after the one of `since`; None if none has closed.
+
+    A backtest asks a stop with the high of a candle that is still running; a stop moved by that high is then met by the
+    low of the same candle, though the low may have come first. Closes of finished candles are known in both worlds.
+    """
+    frame, _ = dataprovider.get_analyzed_dataframe(pair, timeframe)
+    if frame is None or frame.empty:
+        return None
+    opened = pd.Timestamp(since).floor(pd.Timedelta(timeframe.replace("m", "min")))
+    closes = frame["close"].to_numpy()[int(frame["date"].searchsorted(opened)) :]
+    return float(closes.max()) if len(closes) else None

@@ -11,6 +11,8 @@ from freqtrade.resolvers.strategy_resolver import StrategyResolver
 from harness import assert_past_is_unchanged
 from stub_service import forecast_columns
 
+from strategies.engines.trend import TradePlan
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PAIR = {"futures": "BTC/USDT:USDT", "spot": "BTC/USDT"}
@@ -102,7 +104,7 @@ def test_a_parameter_changes_what_is_traded(stub, make_candles):
 def trade_at(rate, opened):
     stored = {}
     return SimpleNamespace(
-        pair="BTC/USDT:USDT", open_rate=rate, max_rate=rate, open_date=opened, is_short=False, leverage=1.0,
+        pair="BTC/USDT:USDT", open_rate=rate, open_date=opened, open_date_utc=opened, is_short=False, leverage=1.0,
         entry_side="buy", set_custom_data=stored.__setitem__, get_custom_data=stored.get, stored=stored,
     )  # fmt: skip
 
@@ -114,9 +116,10 @@ def test_the_target_exits_and_survives_a_restart(make_candles):
     strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
     now = frame["date"].iloc[-1] + pd.Timedelta("15min")
     trade = trade_at(float(frame["close"].iloc[-1]), now)
-    order = SimpleNamespace(order_date_utc=now.to_pydatetime(), ft_order_side="buy")
-    strategy.order_filled(trade.pair, trade, order, now)
+    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=True) is not None
+    assert set(trade.stored) == {"plan"}
     restarted = load("TrendFollower")
+    restarted.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
     for one in (strategy, restarted):
         plan = one._plan(trade)
         assert plan.atr == pytest.approx(float(frame["atr_14_pct"].iloc[-1] * frame["close"].iloc[-1]))
@@ -124,6 +127,50 @@ def test_the_target_exits_and_survives_a_restart(make_candles):
         assert one.custom_exit(trade.pair, trade, now, plan.target * 0.999, 0.0) is None
         distance = one.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=True)
         assert trade.open_rate * (1 - distance) == pytest.approx(plan.stop(trade.open_rate))
+
+
+def test_a_plan_that_could_not_be_made_at_the_fill_is_made_as_soon_as_it_can(make_candles):
+    """A bot restarts, an order has filled meanwhile, and no candle is there yet: the stop must not be lost."""
+    strategy = load("TrendFollower")
+    frame = analysed(strategy, make_candles(900))
+    now = frame["date"].iloc[-1] + pd.Timedelta("15min")
+    trade = trade_at(float(frame["close"].iloc[-1]), now)
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
+    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=True) is None
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=False) > 0
+
+
+def test_a_price_that_is_past_the_stop_already_still_gets_one(make_candles):
+    """Freqtrade reads a distance of 0 as "keep the old stop", which is far away."""
+    strategy = load("TrendFollower")
+    now = pd.Timestamp("2025-03-01", tz="UTC")
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
+    trade = trade_at(100.0, now)
+    strategy.plans[trade.pair] = (now, TradePlan(entry=100.0, atr=2.0, take_profit_atr=2.5, stop_loss_atr=1.0))
+    assert 0 < strategy.custom_stoploss(trade.pair, trade, now, 97.0, 0.0, after_fill=False) < 1e-5
+
+
+def test_the_trail_follows_closes_and_not_the_high_of_a_running_candle(make_candles):
+    """TRE-4: a high that the same candle may have reached after its low moves no stop."""
+    strategy = load("TrendFollower")
+    frame = analysed(strategy, make_candles(900))
+    opened = frame["date"].iloc[-1]  # the trade's own candle is the last one of the frame
+    known = {"until": -1}
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame.iloc[: known["until"]], None)
+    trade = trade_at(100.0, opened)
+    strategy.plans[trade.pair] = (opened, TradePlan(entry=100.0, atr=2.0, take_profit_atr=2.5, stop_loss_atr=1.0))
+
+    def stop(high, after_fill=False):
+        distance = strategy.custom_stoploss(trade.pair, trade, opened, high, 0.0, after_fill=after_fill)
+        return high * (1 - distance)
+
+    assert stop(100.0, after_fill=True) == pytest.approx(98.0)
+    assert stop(109.0) == pytest.approx(98.0)  # still running: its high counts for nothing
+    known["until"] = None
+    frame.loc[frame.index[-1], "close"] = 104.0
+    assert stop(109.0) == pytest.approx(103.0)
+    assert stop(109.0, after_fill=True) == pytest.approx(103.0)  # a partial exit does not loosen it
 
 
 def test_the_predictors_stop_is_asked_for_once_per_fill(stub, make_candles):
@@ -143,6 +190,22 @@ def test_the_predictors_stop_is_asked_for_once_per_fill(stub, make_candles):
     assert distance == pytest.approx(1.5 * drawdown / (1 + drawdown))
     assert not strategy.use_custom_stoploss
     assert trade.stored == {}  # the audit record is for live trades: a backtest's is its columns
+
+
+def test_a_live_bot_is_asked_in_every_loop_until_the_stop_stands(stub, make_candles):
+    strategy = load("NNPredictor", stub.url)
+    frame = analysed(strategy, make_candles(900))
+    strategy.dp.runmode.value = "dry_run"
+    now = frame["date"].iloc[-1] + pd.Timedelta("15min")
+    trade = trade_at(float(frame["close"].iloc[-1]), now)
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
+    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=True) is None
+    assert strategy.use_custom_stoploss
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+    first = strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=False)
+    assert trade.stored["stop"] == pytest.approx(trade.open_rate * (1 - first))
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)  # restarted: the trade knows
+    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=False) == first
 
 
 def test_a_live_fill_records_which_weights_decided(stub, make_candles):
