@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from tools.children import raise_on_termination
 from tools.errors import UserError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever this typer keeps its click
@@ -217,6 +218,7 @@ def spread(arguments: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return its exit code; a user's slip is one line, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    raise_on_termination()
     try:
         code = app(spread(arguments) or ["--help"], prog_name="tools/start.sh", standalone_mode=False)
     except UsageError as error:

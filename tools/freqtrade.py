@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.children import run_child
 from tools.errors import UserError
 from tools.services import tail
 
@@ -109,14 +110,13 @@ def run_freqtrade(
     with private_config(home, config) as path, contextlib.ExitStack() as stack:
         argv = [sys.executable, "-m", "freqtrade", command, "--config", str(path), "--userdir", str(home.user_data)]
         output = stack.enter_context(open(log, "ab")) if log else sys.stderr
-        code = subprocess.run(
+        code = run_child(
             [*argv, *arguments],
             env=home.child_environment(**(environment or {})),
             cwd=home.root,
             stdout=output,
             stderr=subprocess.STDOUT if log else None,
-            check=False,
-        ).returncode
+        )
     if code and log:
         print(f"freqtrade {command} ended with exit code {code}; the end of {log}:\n{tail(log)}", file=sys.stderr)
     return code

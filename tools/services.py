@@ -121,39 +121,49 @@ def start(
         )
     CHILDREN[process.pid] = process
     started = Running(name, process.pid, psutil.Process(process.pid).create_time(), port, str(log), detail)
-    write_json(home.run / f"{name}.json", asdict(started))
-    deadline = time.monotonic() + wait
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            (home.run / f"{name}.json").unlink(missing_ok=True)
-            raise UserError(f"{name} ended at once (exit code {process.returncode}); the end of {log}:\n{tail(log)}")
-        if started.ready():
-            return started
-        time.sleep(0.1)
-    stop(home, name)
-    raise UserError(f"{name} did not answer on port {port} within {wait:.0f} s; the end of {log}:\n{tail(log)}")
+    try:
+        write_json(home.run / f"{name}.json", asdict(started))
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise UserError(
+                    f"{name} ended at once (exit code {process.returncode}); the end of {log}:\n{tail(log)}"
+                )
+            if started.ready():
+                return started
+            time.sleep(0.1)
+        raise UserError(f"{name} did not answer on port {port} within {wait:.0f} s; the end of {log}:\n{tail(log)}")
+    except BaseException:  # a Ctrl-C or a full disk included: nothing is left that `stop` could not find
+        end(process.pid)
+        (home.run / f"{name}.json").unlink(missing_ok=True)
+        raise
 
 
 def stop(home: Home, name: str, grace: float = 10.0) -> bool:
     """End a service that we started, with its children; return whether there was one."""
     found = running(home, name)
-    process = found.process() if found else None
-    if process is None:
+    if found is None:
         return False
+    end(found.pid, grace)
+    (home.run / f"{name}.json").unlink(missing_ok=True)
+    return True
+
+
+def end(pid: int, grace: float = 10.0) -> None:
+    """End a process and its children: asked first, killed after `grace` seconds."""
     try:
+        process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
-        family = [process]
+        family = []
     for member in family:
         _signal(member, "terminate")
     _, alive = psutil.wait_procs(family, timeout=grace)
     for member in alive:
         _signal(member, "kill")
     psutil.wait_procs(alive, timeout=grace)
-    if child := CHILDREN.pop(process.pid, None):
+    if child := CHILDREN.pop(pid, None):
         child.wait(grace)
-    (home.run / f"{name}.json").unlink(missing_ok=True)
-    return True
 
 
 @contextmanager

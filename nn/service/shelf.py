@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,14 @@ from pathlib import Path
 from ..registry.keys import KeyProblem, Keys, read_keys
 from ..registry.manifest import ModelRefused
 from .errors import Refused
+from .serials import Serials
 from .versions import CHAMPION, LayoutMismatch, Line, load_line
 
 logger = logging.getLogger(__name__)
 
 VARIABLE = "CANDLEWRIGHT_REGISTRY"
 DEFAULT_FOLDER = Path("user_data/registry")
+TRY_AGAIN_S = 30.0  # a key that was mended, a disk that answers again
 Stamp = tuple[tuple[str, int, int, int], ...]  # path, inode, size, mtime of each file of a line
 
 
@@ -34,6 +37,7 @@ class Place:
     line: Line | None = None
     stamp: Stamp | None = None
     refusal: Refused | None = None
+    try_again: float = 0.0  # monotonic seconds; a refused line may be mended without a change of its files
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Shelf:
         return cls(Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER))
 
     def __post_init__(self) -> None:
+        self.serials = Serials.beside(self.folder)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -94,9 +99,10 @@ class Shelf:
         for folder in folders:
             place = self.places.setdefault(folder.name, Place())
             stamp = stamp_of(folder)
-            if stamp != place.stamp:
+            if stamp != place.stamp or (place.refusal is not None and time.monotonic() >= place.try_again):
                 place.stamp = stamp
-                exchange(place, folder, keys)
+                place.try_again = time.monotonic() + TRY_AGAIN_S
+                exchange(place, folder, keys, self.serials)
 
     def _keys(self) -> Keys | None:
         try:
@@ -127,11 +133,11 @@ class Shelf:
             self._thread.join(timeout=5)
 
 
-def exchange(place: Place, folder: Path, keys: Keys) -> None:
+def exchange(place: Place, folder: Path, keys: Keys, serials: Serials) -> None:
     """Put a newly loaded line in its place; keep the old one, and say why, if the new one is refused."""
     serial = None if place.line is None else place.line.serial
     try:
-        candidate = load_line(folder, keys, newer_than=serial)
+        candidate = load_line(folder, keys, newer_than=serials.highest(folder.name, serial))
     except (ModelRefused, OSError) as error:
         status, word = (409, "layout_mismatch") if isinstance(error, LayoutMismatch) else (503, "no_model")
         place.refusal = Refused(status, word, f"model line {folder.name} was refused; the log of the service says why")
@@ -139,6 +145,7 @@ def exchange(place: Place, folder: Path, keys: Keys) -> None:
         logger.error("model line %s refused: %s; %s", folder.name, error, kept)
         return
     place.line, place.refusal = candidate, None
+    serials.saw(folder.name, candidate.serial)
     logger.info(
         "model line %s serves: serial %d, %d versions in its chain, champion %s",
         candidate.name, candidate.serial, len(candidate.chain), candidate.aliases.get(CHAMPION, "none"),

@@ -126,7 +126,7 @@ def question(parameters: Parameters, columns: Mapping[str, object]) -> Question:
 
 def write_json(asked: Question, answer: Forecasts) -> bytes:
     """Return the answer as JSON: one row per candle, numbers in the shortest form that reads back to the same bits."""
-    rows = []
+    rows, reasons = [], answer.reasons
     close_ms = answer.open_ms + timeframe_ms(asked.timeframe)
     for row, opened in enumerate(answer.open_ms):
         version = int(answer.version[row])
@@ -134,7 +134,7 @@ def write_json(asked: Question, answer: Forecasts) -> bytes:
             "date": opened,
             "close_time": close_ms[row],
             "model_version": answer.versions[version] if version >= 0 else None,
-            "reason": answer.reasons[row],
+            "reason": reasons[row],
         }
         scored = answer.values[row] if version >= 0 else [None] * len(FORECAST_COLUMNS)
         rows.append(head | dict(zip(FORECAST_COLUMNS, scored, strict=True)))

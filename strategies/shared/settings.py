@@ -53,7 +53,8 @@ class Settings:
             section["service_url"] = url_wanted
         settings = cls(**section)
         url = urlsplit(str(settings.service_url))
-        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+        secrets = url.username or url.password or url.query or url.fragment
+        if url.scheme not in ("http", "https") or not url.hostname or secrets:
             raise ValueError(f"candlewright.service_url is {settings.service_url!r}, expected http(s)://host:port")
         for name in ("fee", "slippage"):
             value = getattr(settings, name)

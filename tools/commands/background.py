@@ -5,11 +5,11 @@ From: the registry, MLflow's database, a data directory. To: `tools.services`, w
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.children import run_child
 from tools.commands.say import say
 from tools.commands.train import data_directory
 from tools.errors import UserError
@@ -30,7 +30,7 @@ def mlflow_command(home: Home, port: int) -> list[str]:
     """Return the command line of the MLflow UI on loopback, answering to local host names alone."""
     return [
         *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port)),
-        *("--backend-store-uri", home.tracking_uri, "--default-artifact-root", home.mlflow_artifacts.as_uri()),
+        *("--default-artifact-root", home.mlflow_artifacts.as_uri()),  # the database's address is in the environment
         *("--workers", "1", "--allowed-hosts", f"localhost:{port},{LOOPBACK}:{port}"),
     ]
 
@@ -55,7 +55,8 @@ def mlflow(port: int | None, foreground: bool) -> int:
     home = Home.find()
     home.make()
     port = port or DEFAULT_PORTS["mlflow"]
-    return run(home, "mlflow", mlflow_command(home, port), port, foreground)
+    environment = home.child_environment(MLFLOW_BACKEND_STORE_URI=home.tracking_uri)
+    return run(home, "mlflow", mlflow_command(home, port), port, foreground, environment)
 
 
 def exchange(
@@ -69,14 +70,16 @@ def exchange(
     return run(home, "exchange", exchange_command(port, datadir, pairs, days, seed), port, foreground)
 
 
-def run(home: Home, name: str, command: list[str], port: int, foreground: bool) -> int:
+def run(
+    home: Home, name: str, command: list[str], port: int, foreground: bool, environment: dict[str, str] | None = None
+) -> int:
     """Run a service here, or in the background; say where it answers."""
     if foreground:
         if not is_free(port):
             raise UserError(f"port {port} for {name} is taken by {holder(port)}; choose another with --port")
-        return subprocess.run(command, env=home.child_environment(), cwd=home.root, check=False).returncode
+        return run_child(command, env=environment or home.child_environment(), cwd=home.root)
     say(f"starting {name} on port {port}")
-    started = start(home, name, command, port)
+    started = start(home, name, command, port, environment=environment)
     say(f"{name} answers at {started.url} (pid {started.pid}, log {started.log}); `tools/start.sh stop {name}` ends it")
     print(started.url)
     return 0

@@ -7,6 +7,7 @@ From: the layers in `configs/freqtrade`. To: Freqtrade itself. Trading with real
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import UserError
@@ -41,6 +42,20 @@ def freqtrade(command: str, rest: Sequence[str], mode: str, exchange: str) -> in
     config: dict[str, Any] = merged_config(
         home, layers(mode, exchange), {"strategy_path": str(home.root / "strategies")}
     )
-    if command == "trade" and config.get("dry_run") is not True:
-        raise UserError(f"dry_run is {json.dumps(config.get('dry_run'))} in the merged configuration; expected true")
+    if any(argument.split("=")[0] in ("-c", "--config") for argument in rest):
+        raise UserError("--config after `--` would replace the merged configuration; put the file in configs/freqtrade")
+    if command == "trade":
+        forbid_live(config)
+        rest = [*rest, "--dry-run"]  # Freqtrade applies it after its files and its environment
     return run_freqtrade(home, command, config, rest)
+
+
+def forbid_live(config: dict[str, Any]) -> None:
+    """Refuse anything that asks for real orders, wherever it stands (SEC-13)."""
+    if config.get("dry_run") is not True:
+        raise UserError(f"dry_run is {json.dumps(config.get('dry_run'))} in the merged configuration; expected true")
+    for name, value in os.environ.items():
+        if name.upper() == "FREQTRADE__DRY_RUN" and value.lower() not in ("true", "1"):
+            raise UserError(
+                f"{name} is {value} in the environment; expected true or nothing: this verb trades dry only"
+            )

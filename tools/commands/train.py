@@ -5,11 +5,11 @@ From: candles in Freqtrade's layout, `configs/nn`. To: MLflow, and signed versio
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from tools.children import run_child
 from tools.errors import UserError
 from tools.home import Home
 
@@ -52,11 +52,12 @@ def train(
     home.make()
     argv = [sys.executable, "-m", "nn.forecast.train", "--datadir", str(data_directory(home, datadir))]
     argv += ["--timeframe", timeframe, "--walk-forward", str(walk_forward), "--seed", str(seed)]
-    argv += ["--registry", str(home.registry), "--tracking-uri", tracking_uri or home.tracking_uri]
+    argv += ["--registry", str(home.registry)]
     for profile in config or ["base"]:
         argv += ["--config", profile]
     for option, value in (("--period", period), ("--until", until), ("--line", line)):
         argv += [option, value] if value else []
     argv += ["--pairs", *pairs] if pairs else []
-    environment = home.child_environment()
-    return subprocess.run(argv, env=environment, cwd=home.root, stdout=output, check=False).returncode
+    # The tracking address may hold a password: it goes by the environment, which no process list shows.
+    environment = home.child_environment(MLFLOW_TRACKING_URI=tracking_uri or home.tracking_uri)
+    return run_child(argv, env=environment, cwd=home.root, stdout=output)

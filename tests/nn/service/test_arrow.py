@@ -202,3 +202,13 @@ def test_damaged_streams_are_refused_or_still_candles(kit):
             outcomes["refused" if error.status in (400, 413) else "failed"] += 1
     assert outcomes["failed"] == 0
     assert min(outcomes["read"], outcomes["refused"]) > 10
+
+
+def test_a_first_message_of_no_type_is_400_and_ends_no_process(kit):
+    """Arrow checks no header whose type says there is none, and then follows its offsets: found by fuzzing."""
+    body = bytearray(kit.arrow_body(kit.candles(2)))
+    body[29] = 0  # the type of the first message's header
+    for offset in range(36, 500, 4):
+        broken = bytearray(body)
+        broken[offset : offset + 4] = b"\xff\xff\xff\x7f"
+        assert refusal(bytes(broken)).status == 400

@@ -81,11 +81,13 @@ class World:
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"{name}.json", json.dumps({"strategy": strategies, "strategy_comparison": []}))
-            archive.writestr(f"{name}_config.json", json.dumps({"stake_currency": "USDT"}))
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.json"), json.dumps({"strategy": strategies, "strategy_comparison": []})
+            )
+            archive.writestr(zipfile.ZipInfo(f"{name}_config.json"), json.dumps({"stake_currency": "USDT"}))
             for strategy in strategies:
                 if "/" not in strategy and "<" not in strategy:
-                    archive.writestr(f"{name}_{strategy}.py", f"class {strategy}: ...")
+                    archive.writestr(zipfile.ZipInfo(f"{name}_{strategy}.py"), f"class {strategy}: ...")
         (folder / f"{name}.meta.json").write_text(json.dumps({each: {"run_id": "abc123"} for each in strategies}))
         (folder / ".last_result.json").write_text(json.dumps({"latest_backtest": path.name}))
         return path
