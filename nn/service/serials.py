@@ -20,6 +20,7 @@ FILE = "alias_serials.json"
 @dataclass
 class Serials:
     path: Path
+    registry: str  # name of the folder: two registries may lie beside each other
     seen: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -34,17 +35,19 @@ class Serials:
         except (OSError, ValueError, AttributeError, TypeError) as error:
             logger.error("%s cannot be read (%s): an old alias file would not be noticed", path, error)
             seen = {}
-        return cls(path, seen)
+        return cls(path, registry.absolute().name, seen)
 
     def highest(self, line: str, serving: int | None) -> int | None:
         """Return the serial below which an alias file is refused."""
-        return max((serial for serial in (self.seen.get(line), serving) if serial is not None), default=None)
+        found = (self.seen.get(f"{self.registry}/{line}"), serving)
+        return max((serial for serial in found if serial is not None), default=None)
 
     def saw(self, line: str, serial: int) -> None:
         """Remember a serial; a disk that refuses is told and stops nothing."""
-        if self.seen.get(line) == serial:
+        name = f"{self.registry}/{line}"
+        if self.seen.get(name) == serial:
             return
-        self.seen[line] = serial
+        self.seen[name] = serial
         partial = self.path.with_suffix(".partial")
         try:
             partial.write_text(json.dumps(self.seen))

@@ -14,7 +14,8 @@ def test_what_was_seen_is_known_after_a_restart(tmp_path):
     assert again.highest("unified-15m", None) == 4
     assert again.highest("unified-15m", 6) == 6
     assert again.highest("other", None) is None
-    assert json.loads((tmp_path / FILE).read_text()) == {"unified-15m": 4}
+    assert json.loads((tmp_path / FILE).read_text()) == {"registry/unified-15m": 4}
+    assert Serials.beside(tmp_path / "another").highest("unified-15m", None) is None
 
 
 def test_a_broken_file_is_said_and_stops_nothing(tmp_path, caplog):
@@ -26,7 +27,7 @@ def test_a_broken_file_is_said_and_stops_nothing(tmp_path, caplog):
 
 
 def test_a_disk_that_refuses_is_said_and_stops_nothing(tmp_path, caplog):
-    serials = Serials(tmp_path / "missing" / FILE)
+    serials = Serials(tmp_path / "missing" / FILE, "registry")
     serials.saw("a", 1)
     assert serials.highest("a", None) == 1
     assert "cannot be written" in caplog.text
