@@ -64,6 +64,7 @@ def test_what_is_planted_is_found_and_in_a_fair_game_nothing_is(demo, tmp_path):
     assert better_than_random(done)
     fair = verb(tmp_path / "user_data", "demo", "--days", "100", "--planted-trend", "0")
     assert fair.returncode == 0, fair.stderr[-6000:]
+    assert json.loads(Path(fair.stdout.split()[0]).with_suffix(".json").read_text())["summary"]["trades"] >= 20
     assert not better_than_random(fair)
 
 
