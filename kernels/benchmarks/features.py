@@ -1,15 +1,17 @@
-"""Speed of the features against TA-Lib with pandas (peers.py). From: 61,344 candles of 15m. To: a table on stdout.
+"""Speed of the features against pandas, TA-Lib, numba and polars. From: 61,344 candles of 15m. To: Markdown on stdout.
 
-    python kernels/benchmarks/features.py            # a seeded random walk
-    CANDLEWRIGHT_MARKET_DATA=DIR python kernels/benchmarks/features.py     # the last 61,344 real candles of BTC/USDT
+    python kernels/benchmarks/features.py             # seeded candles
+    python kernels/benchmarks/features.py --peers     # installs numba and polars aside once, and compares with them too
+    python kernels/benchmarks/features.py --long      # also 10^4 to 10^7 bars
+    CANDLEWRIGHT_MARKET_DATA=DIR python kernels/benchmarks/features.py     # recorded candles of BTC/USDT
 
-Both sides run on one core, in turns within one process; the best of the rounds counts for each.
+All sides run on one core, in turns within one process; the best of the rounds counts for each. Every peer is first
+compared value by value.
 """
 
-import math
-import os
+import argparse
+import platform
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,89 +21,93 @@ from tradekernels.features.engine import WIDE
 
 try:
     import pandas as pd
-    from peers import as_a_strategy, tuned_by_hand, with_pandas
+    import talib
+    from peers.forty import as_a_strategy, pandas_alone, tuned_by_hand
+    from peers.pandas_catalogue import with_pandas
+    from peers.talib_set import talib_set
 except ImportError as missing:
-    sys.exit(f"the benchmark compares with TA-Lib and pandas: {missing}")
+    sys.exit(f"the benchmark compares with TA-Lib and pandas, and they with SciPy's normal distribution: {missing}")
 
-ROWS = 61_344  # 639 days of 15m candles
-ROUNDS = 15
+from data import Market, read_market
+from environment import install, run_twins
+from live import live_rows, observation_rows, strategy_seconds
+from measure import HEAD, agreement, compared, duel, interleaved, one_core, table
+from scaling import growth_rows, thread_rows
 
-
-def random_walk():
-    """Return seeded candles and their description."""
-    random = np.random.default_rng(7)
-    close = 30_000 * np.exp(np.cumsum(random.normal(0, 0.003, ROWS)))
-    open_ = np.concatenate([[30_000], close[:-1]])
-    high = np.maximum(open_, close) * np.exp(np.abs(random.normal(0, 0.001, ROWS)))
-    low = np.minimum(open_, close) * np.exp(-np.abs(random.normal(0, 0.001, ROWS)))
-    date = 1_600_000_200_000 + 900_000 * np.arange(ROWS)
-    columns = {"open": open_, "high": high, "low": low, "close": close, "volume": random.lognormal(4, 1, ROWS)}
-    return pd.DataFrame({"date": pd.to_datetime(date, unit="ms", utc=True)} | columns), "seeded random walk"
+ROUNDS, SLOW_ROUNDS = 15, 3
 
 
-def read_candles():
-    """Return a Freqtrade frame and its description."""
-    folder = os.environ.get("CANDLEWRIGHT_MARKET_DATA")
-    if not folder:
-        return random_walk()
-    found = sorted(Path(folder).rglob("BTC_USDT-15m.feather"))
-    if not found:
-        sys.exit(f"CANDLEWRIGHT_MARKET_DATA is {folder}, expected a folder with BTC_USDT-15m.feather")
-    return pd.read_feather(found[0]).tail(ROWS).reset_index(drop=True), "BTC/USDT"
+def catalogue(market: Market) -> None:
+    """Print the whole catalogue against pandas."""
+
+    def peer():
+        return with_pandas(market.frame, market.references)
+
+    duel("Whole catalogue", market, feature_set(CATALOG), f"pandas {pd.__version__}", peer, SLOW_ROUNDS)
 
 
-def interleaved(*calls, rounds=ROUNDS):
-    """Return the best time of each call, in seconds, run in turns so that both see the same machine."""
-    best = [math.inf] * len(calls)
-    for _ in range(rounds):
-        for k, call in enumerate(calls):
-            start = time.perf_counter()
-            call()
-            best[k] = min(best[k], time.perf_counter() - start)
-    return best
+def indicators(market: Market) -> None:
+    """Print the indicators that TA-Lib has against its C functions on raw arrays."""
+    features = feature_set([name for name in talib_set(market.frame) if name in CATALOG])
+    name = f"TA-Lib {talib.__version__}, raw arrays"
+    duel("TA-Lib's indicators", market, features, name, lambda: talib_set(market.frame), ROUNDS)
 
 
-def latency(features, frame):
-    """Return the median time of one `update`, in seconds, called from Python."""
-    names = ("open", "high", "low", "close", "volume")
-    date = frame["date"].to_numpy(dtype="datetime64[ms]").astype(np.int64).tolist()
-    bars = list(zip(date, *(frame[name].tolist() for name in names), strict=True))[:5000]
-    stream, times = features.stream(), []
-    for bar in bars:
-        start = time.perf_counter()
-        stream.update(bar)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
-def main():
-    """Check that all sides compute the same, then measure."""
-    frame, what = read_candles()
-    base, everything = feature_set(BASE_40), feature_set(CATALOG)
-    rows, warm = len(frame), 4 * base.warmup
+def forty(market: Market) -> None:
+    """Print the features of BASE_40 against three ways to write them."""
+    frame, features = market.frame, feature_set(BASE_40)
+    values = features.compute(frame, dtype=np.float64)
     peers = {
         "TA-Lib + pandas, as a Freqtrade strategy": as_a_strategy,
         "TA-Lib + pandas, tuned by hand": tuned_by_hand,
-        "pandas alone": with_pandas,
+        "pandas alone": pandas_alone,
     }
-    for name, peer in peers.items():
-        worst = np.nanmax(np.abs(base.compute(frame)[warm:] - peer(frame)[warm:]), axis=0)
-        print(f"largest difference to {name}: {worst.max():.1e} ({BASE_40[int(worst.argmax())]})")
-    *times, whole = interleaved(
-        lambda: base.compute(frame),
-        lambda: as_a_strategy(frame),
-        lambda: tuned_by_hand(frame),
-        lambda: everything.compute(frame),
+    columns = {name: dict(zip(BASE_40, peer(frame).T, strict=True)) for name, peer in peers.items()}
+    differences = [agreement(name, features, values, peer) for name, peer in columns.items()]
+    table(("peer, float32", "largest difference", "beyond 1e-6"), differences)
+    times = interleaved(
+        lambda: features.compute(frame), lambda: as_a_strategy(frame), lambda: tuned_by_hand(frame), rounds=ROUNDS
     )
-    times += interleaved(lambda: with_pandas(frame), rounds=2)
-    print(f"\n{rows:,} candles of 15m, {what}, one core, best of {ROUNDS}, wide vectors: {WIDE}\n")
-    print("| 40 features | ms | ns per bar and feature | tradekernels is faster |\n| --- | ---: | ---: | ---: |")
-    for name, seconds in zip(("tradekernels", *peers), times, strict=True):
-        print(f"| {name} | {seconds * 1e3:.1f} | {seconds / rows / 40 * 1e9:.1f} | {seconds / times[0]:.1f}x |")
-    count = len(CATALOG)
-    print(f"\nall {count} features: {whole * 1e3:.1f} ms, {whole / rows / count * 1e9:.1f} ns per bar and feature")
-    for name, features in (("40", base), (f"all {count}", everything)):
-        print(f"one live bar of {name} features, called from Python: {latency(features, frame) * 1e6:.1f} µs")
+    times += interleaved(lambda: pandas_alone(frame), rounds=SLOW_ROUNDS)
+    named = {name: (seconds, 40) for name, seconds in zip(("tradekernels", *peers), times, strict=True)}
+    table(("40 features", *HEAD), compared(len(frame), named))
+
+
+def live(market: Market) -> None:
+    """Print what one bar costs live, and a strategy that reads every feature."""
+    rows = [live_rows(feature_set(names), market.frame) for names in (BASE_40, CATALOG)]
+    table(("one live bar, called from Python", "update, µs", "save, µs", "restore, µs", "state, KiB"), rows)
+    seconds = strategy_seconds(market.frame)
+    if seconds is not None:
+        table(("Freqtrade", "ms"), [(f"populate_indicators with {len(CATALOG)} features", f"{seconds * 1e3:,.1f}")])
+    if rows := observation_rows(market.frame):
+        table(("observation", "ms", "ns per bar"), rows)
+
+
+def main() -> None:
+    """Read the options, measure, print."""
+    command = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    command.add_argument("--peers", action="store_true", help="install numba and polars aside, and compare with them")
+    command.add_argument("--long", action="store_true", help="measure 10^4 to 10^7 bars too")
+    options = command.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # strategies/, where this is the whole repository
+    if options.peers:
+        install()
+    market = read_market()
+    wide = "AVX-512 build" if WIDE else "plain build"
+    print(f"{len(market.frame):,} candles of 15m, {market.what}")
+    print(f"One core, best of {ROUNDS} rounds ({SLOW_ROUNDS} with pandas), {wide}, Python {platform.python_version()}.")
+    with one_core():
+        for part in (catalogue, indicators, forty, live):
+            part(market)
+        run_twins()
+        if options.long:
+            named = {"40": feature_set(BASE_40), f"all {len(CATALOG)}": feature_set(CATALOG)}
+            unit = "ns per bar and feature"
+            heads = (head for name in named for head in (f"{name}: {unit}", f"{name}: peak / output"))
+            table(("bars", *heads), growth_rows(named))
+    if rows := thread_rows(feature_set(CATALOG), market.frame, market.references):
+        table((f"8 pairs, {len(CATALOG)} features, threads", "ms", "speed-up"), rows)
 
 
 if __name__ == "__main__":

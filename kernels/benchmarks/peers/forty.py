@@ -123,7 +123,7 @@ def tuned_by_hand(frame):
     return pd.DataFrame(columns)[list(BASE_40)].to_numpy(dtype=np.float32)
 
 
-def with_pandas(frame):
+def pandas_alone(frame):
     """Use pandas alone, as notebooks do: ewm for the recursive means, apply for CCI and Aroon."""
     o, h, low, c, v = (frame[name] for name in ("open", "high", "low", "close", "volume"))
     height, was = h - low, c.shift(1)
