@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -28,7 +29,7 @@ def engine(name: str, *more_flags: str, optional: bool = False) -> Extension:
     return Extension(
         f"tradekernels.features.{name}",
         [f"{SOURCES}/{name}.pyx"],
-        depends=[f"{SOURCES}/_{part}" for part in ("engine.pyx", "pointwise.pxd", "windows.pxd", "recursive.pxd")],
+        depends=[*glob(f"{SOURCES}/*.pxd"), f"{SOURCES}/_engine.pyx"],
         extra_compile_args=[*FLAGS, *more_flags],
         optional=optional,  # an old compiler may fail on it: then the plain build serves alone
     )

@@ -6,8 +6,14 @@ True
 """
 
 from .catalog import BASE_40, CATALOG
-from .feature import Feature
+from .feature import DEFAULTS, Feature
 from .feature_set import FeatureSet, feature_set
+from .many import compute_many
+from .primitives import COLUMNS, OPTIONAL
+from .references import References
 from .stream import Stream
 
-__all__ = ["BASE_40", "CATALOG", "Feature", "FeatureSet", "Stream", "feature_set"]
+__all__ = [
+    "BASE_40", "CATALOG", "COLUMNS", "DEFAULTS", "OPTIONAL", "Feature", "FeatureSet", "References", "Stream",
+    "compute_many", "feature_set",
+]  # fmt: skip

@@ -5,9 +5,9 @@ in the cache. A stream is the same driver with a block of one bar, so batch and 
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport NAN, isfinite
+from libc.math cimport NAN, floor, isfinite
 
-from . cimport _pointwise, _recursive, _windows
+from . cimport _calendar, _order, _paths, _pointwise, _recursive, _statistics, _timed, _windows
 
 
 cdef extern from *:
@@ -31,28 +31,40 @@ cdef packed struct Instruction:
     long long a      # slots read
     long long b
     long long c
+    long long d
     long long n      # window, in bars
     long long start  # bar of the first valid input; for STORE the feature's warm-up
     long long state  # offset of the node's state
     long long lanes  # 4: this recursive mean and the three after it read nothing of each other and run side by side
-    double alpha     # weight of the newest value in a recursive mean
+    double alpha     # weight of the newest value in a recursive mean, a quantile's place, a field of the calendar
 
 
 cdef enum Code:
-    STORE, CLOSE_TIME, ADD, SUBTRACT, MULTIPLY, DIVIDE, RATIO, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, SELECT, MODULO
-    ABSOLUTE, SIGN, SQUARE_ROOT, LOGARITHM, SINE_OF_TURNS, ROUND_DOWN
-    LAG, SUM, MAX, MIN, SINCE_MAX, SINCE_MIN, STD, MEAN_DEVIATION, RECURSIVE_MEAN
+    STORE, CLOSE_TIME, OPEN_TIME
+    ADD, SUBTRACT, MULTIPLY, DIVIDE, RATIO, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, SELECT, MODULO, FIRST_KNOWN
+    ABSOLUTE, SIGN, SQUARE_ROOT, LOGARITHM, EXPONENTIAL, SINE_OF_TURNS, ROUND_DOWN, NORMAL_CDF, KNOWN, CALENDAR
+    LAG, SUM, MAX, MIN, SINCE_MAX, SINCE_MIN, STD, MEAN_DEVIATION, COVARIANCE, SLOPE, SKEW, KURTOSIS
+    HURST, HIGUCHI, RANK_BELOW, ENTROPY, TAIL_MEAN, BUCKET_IMBALANCE, RUN_LENGTH
+    TIMED_LAG, TIMED_SUM, TIMED_STD, TIMED_QUANTILE, TIMED_GARCH, TIMED_MEAN
+    RECURSIVE_MEAN, RESTARTING_MEAN, PSAR, PREVIOUS_DAY
 
 
 CODES = {
-    "store": STORE, "close_time": CLOSE_TIME, "add": ADD, "subtract": SUBTRACT, "multiply": MULTIPLY,
-    "divide": DIVIDE, "ratio": RATIO, "maximum": MAXIMUM, "minimum": MINIMUM, "greater": GREATER,
-    "greater_equal": GREATER_EQUAL, "select": SELECT, "modulo": MODULO, "absolute": ABSOLUTE, "sign": SIGN,
-    "square_root": SQUARE_ROOT, "logarithm": LOGARITHM, "sine_of_turns": SINE_OF_TURNS, "round_down": ROUND_DOWN,
+    "store": STORE, "close_time": CLOSE_TIME, "open_time": OPEN_TIME,
+    "add": ADD, "subtract": SUBTRACT, "multiply": MULTIPLY, "divide": DIVIDE, "ratio": RATIO, "maximum": MAXIMUM,
+    "minimum": MINIMUM, "greater": GREATER, "greater_equal": GREATER_EQUAL, "select": SELECT, "modulo": MODULO,
+    "first_known": FIRST_KNOWN, "absolute": ABSOLUTE, "sign": SIGN, "square_root": SQUARE_ROOT,
+    "logarithm": LOGARITHM, "exponential": EXPONENTIAL, "sine_of_turns": SINE_OF_TURNS, "round_down": ROUND_DOWN,
+    "normal_cdf": NORMAL_CDF, "known": KNOWN, "calendar": CALENDAR,
     "lag": LAG, "sum": SUM, "max": MAX, "min": MIN, "since_max": SINCE_MAX, "since_min": SINCE_MIN, "std": STD,
-    "mean_deviation": MEAN_DEVIATION, "recursive_mean": RECURSIVE_MEAN,
+    "mean_deviation": MEAN_DEVIATION, "covariance": COVARIANCE, "slope": SLOPE, "skew": SKEW, "kurtosis": KURTOSIS,
+    "hurst": HURST, "higuchi": HIGUCHI, "rank_below": RANK_BELOW, "entropy": ENTROPY, "tail_mean": TAIL_MEAN,
+    "bucket_imbalance": BUCKET_IMBALANCE, "run_length": RUN_LENGTH,
+    "timed_lag": TIMED_LAG, "timed_sum": TIMED_SUM, "timed_std": TIMED_STD, "timed_quantile": TIMED_QUANTILE,
+    "timed_garch": TIMED_GARCH, "timed_mean": TIMED_MEAN,
+    "recursive_mean": RECURSIVE_MEAN, "restarting_mean": RESTARTING_MEAN, "psar": PSAR, "previous_day": PREVIOUS_DAY,
 }
-HEADER = 2  # doubles at the head of a state: bars seen, open time of the last one in ms (NaN before the first)
+HEADER = 3  # doubles at the head of a state: bars seen, open time of the last one in ms (NaN before the first), bars missing
 
 
 ctypedef fused output:
@@ -85,9 +97,9 @@ cdef bint side_by_side(const Instruction* it, double** slots, double* state, Py_
 
 
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
-                  const long long* date, double bar_ms, Py_ssize_t n_bars, output* out,
+                  const long long* date, const double* step, double bar_ms, Py_ssize_t n_bars, output* out,
                   Py_ssize_t n_features) noexcept nogil:
-    """Take one block of bars through every instruction."""
+    """Take one block of bars through every instruction. `step` is the number of grid cells since the bar before."""
     cdef Py_ssize_t k = -1, i
     cdef Py_ssize_t seen = <Py_ssize_t> state[0]
     cdef const Instruction* it
@@ -95,6 +107,7 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
     cdef const double* b
     cdef double* y
     cdef double* own
+    cdef double before = state[1] if state[1] == state[1] else <double> date[0] - bar_ms
     while k + 1 < n_instructions:
         k += 1
         it = &program[k]
@@ -108,6 +121,9 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         if it.code == CLOSE_TIME:
             for i in range(n_bars):
                 y[i] = <double> date[i] + bar_ms
+        elif it.code == OPEN_TIME:
+            for i in range(n_bars):
+                y[i] = <double> date[i]
         elif it.code == ADD:
             _pointwise.add(a, b, y, n_bars)
         elif it.code == SUBTRACT:
@@ -130,6 +146,8 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
             _pointwise.select(a, b, slots[it.c], y, n_bars)
         elif it.code == MODULO:
             _pointwise.modulo(a, b, y, n_bars)
+        elif it.code == FIRST_KNOWN:
+            _pointwise.first_known(a, b, y, n_bars)
         elif it.code == ABSOLUTE:
             _pointwise.absolute(a, y, n_bars)
         elif it.code == SIGN:
@@ -138,6 +156,14 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
             _pointwise.square_root(a, y, n_bars)
         elif it.code == LOGARITHM:
             _pointwise.logarithm(a, y, n_bars)
+        elif it.code == EXPONENTIAL:
+            _pointwise.exponential(a, y, n_bars)
+        elif it.code == NORMAL_CDF:
+            _pointwise.normal_cdf(a, y, n_bars)
+        elif it.code == KNOWN:
+            _pointwise.known(a, y, n_bars)
+        elif it.code == CALENDAR:
+            _calendar.calendar(a, y, n_bars, <Py_ssize_t> it.alpha)
         elif it.code == SINE_OF_TURNS:
             _pointwise.sine_of_turns(a, y, n_bars)
         elif it.code == ROUND_DOWN:
@@ -158,6 +184,46 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
             _windows.window_std(a, y, n_bars, own, it.n)
         elif it.code == MEAN_DEVIATION:
             _windows.mean_deviation(a, y, n_bars, own, it.n)
+        elif it.code == COVARIANCE:
+            _statistics.window_covariance(a, b, y, n_bars, own, it.n)
+        elif it.code == SLOPE:
+            _statistics.window_slope(a, y, n_bars, own, it.n)
+        elif it.code == SKEW:
+            _statistics.window_skew(a, y, n_bars, own, it.n)
+        elif it.code == KURTOSIS:
+            _statistics.window_kurtosis(a, y, n_bars, own, it.n)
+        elif it.code == HURST:
+            _statistics.hurst(a, y, n_bars, own, it.n)
+        elif it.code == HIGUCHI:
+            _statistics.higuchi(a, y, n_bars, own, it.n)
+        elif it.code == RANK_BELOW:
+            _statistics.rank_below(a, y, n_bars, own, it.n)
+        elif it.code == ENTROPY:
+            _statistics.entropy(a, y, n_bars, own, it.n)
+        elif it.code == TAIL_MEAN:
+            _order.tail_mean(a, y, n_bars, own, it.n, it.alpha)
+        elif it.code == BUCKET_IMBALANCE:
+            _paths.bucket_imbalance(a, b, y, n_bars, own, it.n)
+        elif it.code == RUN_LENGTH:
+            _paths.run_length(a, y, n_bars, own, it.n)
+        elif it.code == TIMED_LAG:
+            _timed.timed_lag(a, step, y, n_bars, own, it.n)
+        elif it.code == TIMED_SUM:
+            _timed.timed_sum(a, step, y, n_bars, own, it.n)
+        elif it.code == TIMED_STD:
+            _statistics.timed_std(a, step, y, n_bars, own, it.n)
+        elif it.code == TIMED_QUANTILE:
+            _order.timed_quantile(a, step, y, n_bars, own, it.n, it.alpha)
+        elif it.code == TIMED_GARCH:
+            _paths.timed_garch(a, step, b, slots[it.c], slots[it.d], y, n_bars, own, it.n)
+        elif it.code == TIMED_MEAN:
+            _timed.timed_mean(a, step, y, n_bars, own, it.n, it.start, it.alpha)
+        elif it.code == RESTARTING_MEAN:
+            _timed.restarting_mean(a, y, n_bars, own, it.n, it.alpha)
+        elif it.code == PSAR:
+            _paths.psar(a, b, y, n_bars, own)
+        elif it.code == PREVIOUS_DAY:
+            _calendar.previous_day(a, b, y, n_bars, own, it.alpha)
         elif it.code == RECURSIVE_MEAN:
             if it.lanes == 4 and side_by_side(it, slots, state, n_bars):
                 k += 3
@@ -165,6 +231,17 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
                 _recursive.recursive_mean(a, y, n_bars, own, it.n, it.start, it.alpha)
     state[0] = seen + n_bars
     state[1] = <double> date[n_bars - 1]
+    state[2] += floor(state[1] / bar_ms) - floor(before / bar_ms) - n_bars
+
+
+cdef void grid_steps(const long long* date, double last, double bar_ms, Py_ssize_t n_bars, double* step) noexcept nogil:
+    """Write how many cells of the grid each bar lies after the one before it; 1 for the first bar of all."""
+    cdef Py_ssize_t i
+    cdef double cell, was = floor(last / bar_ms)
+    for i in range(n_bars):
+        cell = floor(<double> date[i] / bar_ms)
+        step[i] = cell - was if was == was else 1.0
+        was = cell
 
 
 cdef class Machine:
@@ -175,83 +252,139 @@ cdef class Machine:
 
     cdef const Instruction[::1] program
     cdef readonly double[::1] state
+    cdef readonly double[::1] bar  # columns of one bar: what `push` reads
+    cdef readonly float[:, ::1] row  # what `push` writes
     cdef double[:, ::1] scratch
+    cdef double[::1] unknown, step
     cdef double** slots
     cdef const double** columns
     cdef Py_ssize_t n_columns, block
     cdef double bar_ms
+    cdef bint timed
 
-    def __cinit__(self, const Instruction[::1] program, double[::1] state, double[:, ::1] scratch,
-                  Py_ssize_t n_columns, double bar_ms):
+    def __cinit__(self, const Instruction[::1] program, double[::1] state, double[:, ::1] scratch, double[:, ::1] block,
+                  double[::1] bar, float[:, ::1] row, double bar_ms, bint timed):
         cdef Py_ssize_t k, n_scratch = scratch.shape[0]
-        self.program, self.state, self.scratch = program, state, scratch
-        self.n_columns, self.block, self.bar_ms = n_columns, scratch.shape[1], bar_ms
-        self.columns = <const double**> PyMem_Malloc((n_columns + 1) * sizeof(double*))
-        self.slots = <double**> PyMem_Malloc((n_columns + n_scratch) * sizeof(double*))
+        self.program, self.state, self.scratch, self.bar, self.row = program, state, scratch, bar, row
+        self.unknown, self.step = block[0], block[1]
+        self.n_columns, self.block, self.bar_ms, self.timed = bar.shape[0], scratch.shape[1], bar_ms, timed
+        self.columns = <const double**> PyMem_Malloc((self.n_columns + 1) * sizeof(double*))
+        self.slots = <double**> PyMem_Malloc((self.n_columns + n_scratch) * sizeof(double*))
         if self.columns == NULL or self.slots == NULL:
             raise MemoryError
         for k in range(n_scratch):
-            self.slots[n_columns + k] = &scratch[k, 0]
+            self.slots[self.n_columns + k] = &scratch[k, 0]
 
     def __dealloc__(self):
         PyMem_Free(self.columns)
         PyMem_Free(self.slots)
 
     def run(self, const long long[::1] date, tuple columns, output[:, ::1] out):
-        """Write the rows of `date` and `columns` (contiguous, checked, of equal length) to `out`."""
+        """Write the rows of `date` and `columns` (contiguous, checked, of equal length; None is unknown) to `out`."""
         cdef Py_ssize_t n_bars = out.shape[0], n_features = out.shape[1], done = 0, size, k
         cdef const double[::1] column
         if n_bars == 0:
             return
         for k in range(self.n_columns):
-            column = columns[k]
-            self.columns[k] = &column[0]
+            if columns[k] is None:
+                self.columns[k] = NULL
+            else:
+                column = columns[k]
+                self.columns[k] = &column[0]
         with nogil:
             while done < n_bars:
                 size = min(self.block, n_bars - done)
-                for k in range(self.n_columns):
-                    self.slots[k] = <double*> self.columns[k] + done  # instructions never write to a column
+                for k in range(self.n_columns):  # instructions never write to a column
+                    self.slots[k] = (<double*> self.columns[k] + done if self.columns[k] != NULL
+                                     else &self.unknown[0])
+                if self.timed:
+                    grid_steps(&date[done], self.state[1], self.bar_ms, size, &self.step[0])
                 execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date[done],
-                        self.bar_ms, size, &out[done, 0], n_features)
+                        &self.step[0], self.bar_ms, size, &out[done, 0], n_features)
                 done += size
+
+    def push(self, tuple candle):
+        """Take one bar (ms, open, high, low, close, volume) to `row`; False, and nothing done, if it is no candle.
+
+        Columns beyond these are read from `bar`, where the caller has put them.
+        """
+        cdef long long date = candle[0]
+        cdef double[5] values
+        cdef Py_ssize_t k
+        for k in range(5):
+            values[k] = candle[k + 1]
+        if fault_of(values[0], values[1], values[2], values[3], values[4]) or not (
+            self.state[1] != self.state[1]
+            or floor(<double> date / self.bar_ms) > floor(self.state[1] / self.bar_ms)
+        ):
+            return False
+        for k in range(5):
+            self.bar[k] = values[k]
+        for k in range(self.n_columns):
+            self.slots[k] = &self.bar[k]
+        if self.timed:
+            grid_steps(&date, self.state[1], self.bar_ms, 1, &self.step[0])
+        execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date, &self.step[0],
+                self.bar_ms, 1, &self.row[0, 0], self.row.shape[1])
+        return True
 
 
 FAULTS = (
     "", "time does not increase", "open", "high", "low", "close", "volume", "open above high or below low",
-    "close above high or below low", "high below low",
+    "close above high or below low", "high below low", "off the grid",
 )
 
 
-def first_fault(const long long[::1] date, const double[::1] open, const double[::1] high, const double[::1] low,
-                const double[::1] close, const double[::1] volume):
-    """Return (row, index into FAULTS) of the first row that is no candle, or (-1, 0)."""
+cdef inline int fault_of(double open, double high, double low, double close, double volume) noexcept nogil:
+    """Return the index into FAULTS of what makes these five numbers no candle, or 0."""
+    if not (open > 0.0 and isfinite(open)):
+        return 2
+    if not (high > 0.0 and isfinite(high)):
+        return 3
+    if not (low > 0.0 and isfinite(low)):
+        return 4
+    if not (close > 0.0 and isfinite(close)):
+        return 5
+    if not (volume >= 0.0 and isfinite(volume)):
+        return 6
+    if high < low:
+        return 9
+    if open > high or open < low:
+        return 7
+    if close > high or close < low:
+        return 8
+    return 0
+
+
+def first_fault(double bar_ms, const long long[::1] date, const double[::1] open, const double[::1] high,
+                const double[::1] low, const double[::1] close, const double[::1] volume):
+    """Return (row, index into FAULTS) of the first row that is no candle or not in a new cell, or (-1, 0)."""
     cdef Py_ssize_t t, n_bars = date.shape[0]
     cdef int fault = 0
     with nogil:
         for t in range(n_bars):
-            if t > 0 and date[t] <= date[t - 1]:
-                fault = 1
-            elif not (open[t] > 0.0 and isfinite(open[t])):
-                fault = 2
-            elif not (high[t] > 0.0 and isfinite(high[t])):
-                fault = 3
-            elif not (low[t] > 0.0 and isfinite(low[t])):
-                fault = 4
-            elif not (close[t] > 0.0 and isfinite(close[t])):
-                fault = 5
-            elif not (volume[t] >= 0.0 and isfinite(volume[t])):
-                fault = 6
-            elif high[t] < low[t]:
-                fault = 9
-            elif open[t] > high[t] or open[t] < low[t]:
-                fault = 7
-            elif close[t] > high[t] or close[t] < low[t]:
-                fault = 8
+            fault = fault_of(open[t], high[t], low[t], close[t], volume[t])
+            if t > 0 and date[t] < date[t - 1] + <long long> bar_ms:
+                if date[t] <= date[t - 1]:
+                    fault = 1
+                elif floor(<double> date[t] / bar_ms) == floor(<double> date[t - 1] / bar_ms):
+                    fault = 10
             if fault:
                 break
         else:
             t = -1
     return (t if fault else -1), fault
+
+
+def as_of(const long long[::1] known_at, const double[::1] values, const long long[::1] at, long long max_age,
+          double[::1] out):
+    """Write the newest value known at each time, NaN before the first one and where it is `max_age` old or older."""
+    cdef Py_ssize_t k = -1, t, n_known = known_at.shape[0]
+    with nogil:
+        for t in range(at.shape[0]):
+            while k + 1 < n_known and known_at[k + 1] <= at[t]:
+                k += 1
+            out[t] = values[k] if k >= 0 and at[t] - known_at[k] < max_age else NAN
 
 
 def has_avx512():

@@ -77,23 +77,22 @@ cdef inline double imbalance(const double* buys, const double* volume, const dou
     Every row begins in some bucket and leaves its beginning there, a later row over an earlier one: what then lies in
     a bucket is the row that crosses its far edge. A bucket in which no row began is crossed by the row before.
     """
-    cdef Py_ssize_t j, bucket
+    cdef Py_ssize_t j, bucket, source = 0
     cdef double size = total / BUCKETS, scale = BUCKETS / total, traded = 0.0, bought = 0.0, was = 0.0, now
-    cdef double volume_at[BUCKETS + 1]  # one bucket more for rows without volume at the very end
-    cdef double buys_at[BUCKETS + 1]
-    cdef double share_at[BUCKETS + 1]
-    cdef double volume_before = 0.0, buys_before = 0.0, share_before = 0.0, distance = 0.0
+    cdef double distance = 0.0
+    cdef double share_at[BUCKETS + 1]  # one bucket more for rows without volume at the very end
+    cdef double buys_at[BUCKETS + 1]  # of the row's line, buys over volume traded, drawn back to volume 0
     for bucket in range(BUCKETS + 1):
-        volume_at[bucket] = -1.0
+        share_at[bucket] = -1.0
     for j in range(n):
         bucket = <Py_ssize_t> (traded * scale)
-        volume_at[bucket], buys_at[bucket], share_at[bucket] = traded, bought, share[j]
+        share_at[bucket] = share[j]
+        buys_at[bucket] = bought - traded * share[j]
         traded += volume[j]
         bought += buys[j]
     for bucket in range(BUCKETS - 1):
-        if volume_at[bucket] >= 0.0:
-            volume_before, buys_before, share_before = volume_at[bucket], buys_at[bucket], share_at[bucket]
-        now = buys_before + (size * (bucket + 1) - volume_before) * share_before
+        source = bucket if share_at[bucket] >= 0.0 else source
+        now = buys_at[source] + size * (bucket + 1) * share_at[source]
         distance += fabs(2.0 * (now - was) - size)
         was = now
     return (distance + fabs(2.0 * (bought - was) - size)) / total

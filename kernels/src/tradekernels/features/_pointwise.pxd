@@ -1,6 +1,6 @@
 """Recurrences without memory. From: slots of one block of bars. To: a slot; `y` overlaps no input."""
 
-from libc.math cimport fabs, floor, log, sqrt
+from libc.math cimport erfc, exp, fabs, floor, log, sqrt
 
 
 cdef inline void add(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
@@ -126,3 +126,29 @@ cdef inline void round_down(const double* x, double* y, Py_ssize_t n_bars) noexc
     cdef Py_ssize_t i
     for i in range(n_bars):
         y[i] = floor(x[i])
+
+
+cdef inline void exponential(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_bars):
+        y[i] = exp(x[i])
+
+
+cdef inline void normal_cdf(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_bars):
+        y[i] = 0.5 * erfc(-x[i] * 0.7071067811865476)  # accurate in the left tail too
+
+
+cdef inline void known(const double* x, double* y, Py_ssize_t n_bars) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_bars):
+        y[i] = 1.0 if x[i] == x[i] else 0.0
+
+
+cdef inline void first_known(const double* a, const double* b, double* y, Py_ssize_t n_bars) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double one, other
+    for i in range(n_bars):
+        one, other = a[i], b[i]
+        y[i] = one if one == one else other

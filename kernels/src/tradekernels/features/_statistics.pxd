@@ -234,8 +234,8 @@ cdef inline void entropy(const double* x, double* y, Py_ssize_t n_bars, double* 
 
 cdef inline void rescaled_ranges(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
     """Write range of the cumulative deviations from the mean / deviation; 0 where nothing but rounding moved."""
-    cdef Py_ssize_t j, k
-    cdef double delta
+    cdef Py_ssize_t j, k, step
+    cdef double delta, sum_, high_, low_, squares_
     cdef double mean[TILE]
     cdef double squares[TILE]
     cdef double sum[TILE]
@@ -248,13 +248,16 @@ cdef inline void rescaled_ranges(const double* x, double* y, Py_ssize_t n, Py_ss
             mean[k] += x[j + k] - x[n - 1 + k]
     for k in range(lanes):
         mean[k] = x[n - 1 + k] + mean[k] / n
-    for j in range(n):
+    for j in range(0, n, 8):  # eight steps at once: a compiler makes vectors of this body, but not of one step alone
         for k in range(lanes):
-            delta = x[j + k] - mean[k]
-            squares[k] += delta * delta
-            sum[k] += delta
-            high[k] = sum[k] if sum[k] > high[k] else high[k]
-            low[k] = sum[k] if sum[k] < low[k] else low[k]
+            sum_, high_, low_, squares_ = sum[k], high[k], low[k], squares[k]
+            for step in range(8):
+                delta = x[j + step + k] - mean[k]
+                squares_ += delta * delta
+                sum_ += delta
+                high_ = sum_ if sum_ > high_ else high_
+                low_ = sum_ if sum_ < low_ else low_
+            sum[k], high[k], low[k], squares[k] = sum_, high_, low_, squares_
     for k in range(lanes):
         delta = (high[k] - low[k]) / sqrt(squares[k] / n)
         y[k] = 0.0 if squares[k] / n <= 1e-20 * (mean[k] * mean[k]) or squares[k] <= 0.0 else delta

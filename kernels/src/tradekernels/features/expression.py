@@ -1,67 +1,21 @@
 """The language that features are written in. From: candle columns and numbers. To: a graph of `Node`s.
 
 `C / sma(C, 20) - 1` builds nodes and computes nothing. Equal expressions are the same object, so what two features
-share is computed once. Warm-up, digest and formula text are read off the graph; program.py turns it into a program.
+share is computed once. Warm-up, digest and formula text are read off the graph; resolve.py settles what depends on the
+timeframe, the set's parameters and the pairs at hand, and program.py turns the result into a program.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 
-import numpy as np
+from .operations import OPERATIONS, Operation
+from .span import Span
 
 SETTLED = 1e-8  # a recursive mean is warm once its seed weighs less than this
 
 
-@dataclass(frozen=True)
-class Operation:
-    """A compiled recurrence as the graph sees it: its memory, its versions, its look in a formula."""
-
-    name: str
-    kind: str  # column, constant, pointwise, lag, window or recursive
-    symbol: str = ""
-    version: int = 1  # part of every digest: raise it when the recurrence changes a value
-
-    def initial_state(self, n: int) -> np.ndarray:
-        """Return the float64 memory of one node before its first bar."""
-        inf, nan = math.inf, math.nan
-        layout: dict[str, list] = {
-            "lag": [0.0] + [nan] * n,
-            "sum": [0.0, 0.0] + [0.0] * (n + 1),
-            "max": [0.0, -inf] + [-inf] * (n + 1),
-            "min": [0.0, -inf] + [-inf] * (n + 1),
-            "since_max": [0.0, -inf, 0.0] + [-inf] * (n + 1) + [0.0] * (n + 1),
-            "since_min": [0.0, -inf, 0.0] + [-inf] * (n + 1) + [0.0] * (n + 1),
-            "std": [0.0, 0.0, 0.0] + [0.0] * (2 * n + 2),
-            "mean_deviation": [nan] * (n - 1),
-            "recursive_mean": [0.0, 0.0],
-        }
-        return np.array(layout.get(self.name, []), dtype=np.float64)
-
-
-_POINTWISE = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "ratio": "/", "greater": ">", "greater_equal": ">=",
-    "modulo": "mod", "maximum": "max", "minimum": "min", "select": "if", "absolute": "abs", "sign": "sign",
-    "square_root": "sqrt", "logarithm": "ln", "sine_of_turns": "sin_turns", "round_down": "floor",
-}  # fmt: skip
-_WINDOWS = {
-    "sum": "SUM", "max": "MAX", "min": "MIN", "since_max": "SINCE_MAX", "since_min": "SINCE_MIN", "std": "STD",
-    "mean_deviation": "MEANDEV",
-}  # fmt: skip
-OPERATIONS = {
-    operation.name: operation
-    for operation in (
-        Operation("column", "column"),
-        Operation("close_time", "column"),
-        Operation("constant", "constant"),
-        Operation("lag", "lag"),
-        Operation("recursive_mean", "recursive"),
-        *(Operation(name, "pointwise", symbol) for name, symbol in _POINTWISE.items()),
-        *(Operation(name, "window", symbol) for name, symbol in _WINDOWS.items()),
-    )
-}
 _PRECEDENCE = {"greater": 0, "greater_equal": 0, "add": 1, "subtract": 1, "multiply": 2, "divide": 2, "ratio": 2}
 _ATOM = 3
 
@@ -69,27 +23,36 @@ _ATOM = 3
 class Node:
     """One value per bar: an operation on other nodes. Made by the functions below, never directly."""
 
-    __slots__ = ("inputs", "key", "label", "n", "operation", "value")
+    __slots__ = ("inputs", "key", "label", "n", "operation", "span", "value")
     _known: dict[tuple, Node] = {}  # noqa: RUF012 - immutable nodes by what they are, so that equal ones are one
 
     operation: Operation
     inputs: tuple[Node, ...]
     n: int  # window or lag in bars, 0 where there is none
-    value: float | str | None  # a constant's number, a column's name, a recursive mean's weight
+    span: Span | None  # window or lag in clock time: resolve.py turns it into bars
+    value: float | str | None  # a constant's number, a column's name, a recursive mean's weight, a quantile's place
     label: str  # short name in formulas, "" to spell the expression out
     key: str  # SHA-256 of the recurrence: operations, versions, parameters, all the way down
 
     @staticmethod
-    def make(name: str, *inputs: Node | float, n: int = 0, value: float | str | None = None, label: str = "") -> Node:
+    def make(
+        name: str,
+        *inputs: Node | float,
+        n: int = 0,
+        span: Span | None = None,
+        value: float | str | None = None,
+        label: str = "",
+    ) -> Node:
         """Return the node for this operation, the same object every time."""
         operation = OPERATIONS[name]
         operands = tuple(x if isinstance(x, Node) else constant(x) for x in inputs)
-        identity = (name, tuple(map(id, operands)), n, repr(value))
+        identity = (name, tuple(map(id, operands)), n, span, repr(value))
         node = Node._known.get(identity)
         if node is None:
             node = Node()
-            node.operation, node.inputs, node.n, node.value, node.label = operation, operands, n, value, label
-            recipe = f"{name}.{operation.version}|{n}|{value!r}|" + ",".join(x.key for x in operands)
+            node.operation, node.inputs, node.n, node.span = operation, operands, n, span
+            node.value, node.label = value, label
+            recipe = f"{name}.{operation.version}|{n}|{span!r}|{value!r}|" + ",".join(x.key for x in operands)
             node.key = hashlib.sha256(recipe.encode()).hexdigest()
             node = Node._known.setdefault(identity, node)
         return node
@@ -204,6 +167,8 @@ def warmups_of(*roots: Node) -> dict[Node, tuple[int, int]]:
                 first, settled = first + node.n, settled + node.n
             case "window":
                 first, settled = first + node.n - 1, settled + node.n - 1
+            case "path":
+                first, settled = first + node.n, max(first, settled) + node.n
             case "recursive":
                 assert isinstance(node.value, float)
                 first += node.n - 1
@@ -217,16 +182,19 @@ def _text(node: Node, outer: int) -> str:
     name, symbol = node.operation.name, node.operation.symbol
     if node.label and outer >= 0:
         return node.label
-    if name in ("column", "constant", "close_time"):
+    if node.operation.kind in ("column", "constant", "parameter"):
         return f"{node.value:.10g}" if isinstance(node.value, float) else (node.label or str(node.value or name))
     operands = node.inputs
-    if name == "lag":
-        return f"{_text(operands[0], _ATOM)}[{node.n}]"
-    if name == "recursive_mean":
-        word = "WIL" if node.value == 1.0 / node.n else "EMA"
-        return f"{word}_{node.n}({_text(operands[0], 0)})"
-    if node.operation.kind == "window":
-        return f"{symbol}_{node.n}({_text(operands[0], 0)})"
+    length = node.span or node.n
+    if node.operation.kind == "lag":
+        return f"{_text(operands[0], _ATOM)}[{length}]"
+    if node.operation.kind == "group":
+        return f"{symbol}_{node.value}({_text(operands[0], 0)})"
+    if node.operation.kind == "recursive":
+        word = "WIL" if node.value == 1.0 / max(node.n, 1) else symbol
+        return f"{word}_{length}({_text(operands[0], 0)})"
+    if node.operation.kind in ("window", "path"):
+        return f"{symbol}{f'_{length}' if length else ''}({', '.join(_text(x, 0) for x in operands)})"
     if name == "divide" and operands[0].operation.name == "sum" and str(operands[1]) == str(operands[0].n):
         return f"SMA_{operands[0].n}({_text(operands[0].inputs[0], 0)})"
     if name not in _PRECEDENCE:

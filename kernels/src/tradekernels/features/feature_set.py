@@ -5,34 +5,65 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .catalog import CATALOG
-from .feature import Feature, milliseconds
+from .expression import nodes_of, warmups_of
+from .feature import DEFAULTS, ONE_EACH, Feature
 from .frame import read_frame
-from .primitives import COLUMNS
+from .primitives import COLUMNS, OPTIONAL
 from .program import Program, compile_program
+from .references import NOBODY, Closes, Key, References, Roster, read_closes, roster_of
+from .resolve import resolve
+from .span import milliseconds
 from .stream import Stream
+
+CHUNK = 16_384  # rows for which references are aligned at a time: memory stays that of the result
 
 
 class FeatureSet:
     """Features in a fixed order on one timeframe. Immutable and safe to share between threads."""
 
-    def __init__(self, features: tuple[Feature, ...], timeframe: str) -> None:
+    def __init__(self, features: tuple[Feature, ...], timeframe: str, parameters: Mapping[str, float]) -> None:
         self.features = features
         self.timeframe = timeframe
+        self.bar_ms = milliseconds(timeframe)
         self.names: tuple[str, ...] = tuple(feature.name for feature in features)
-        roots = tuple(feature.node for feature in features)
-        self.program: Program = compile_program(roots, COLUMNS, milliseconds(timeframe))
-        self.warmups: tuple[int, ...] = self.program.warmups
+        self._roots = tuple(feature.node for feature in features)
+        self._all_parameters = dict(parameters)
+        read = {str(x.value) for x in nodes_of(*self._roots) if x.operation.name == "parameter"}
+        self.parameters: dict[str, float] = {name: parameters[name] for name in DEFAULTS if name in read}
+        canonical = resolve(self._roots, self.bar_ms, self._all_parameters, ONE_EACH)
+        warmups = warmups_of(*canonical)
+        self.warmups: tuple[int, ...] = tuple(warmups[root][1] for root in canonical)
         self.warmup: int = max(self.warmups)
-        self.digest: str = _digest(features, timeframe)
+        self.digest: str = _digest(features, timeframe, self.warmups, self.parameters)
+        inputs = {name for feature in features for name in feature.inputs}
+        self.optional: tuple[str, ...] = tuple(name for name in OPTIONAL if name in inputs)
+        self.looks_at_pairs: bool = bool(inputs & {"btc", "market", "sector"})
+        self._programs: dict[tuple, Program] = {}
+
+    def program(self, roster: Roster = NOBODY) -> Program:
+        """Return the compiled set for these references; all rosters of one shape share it."""
+        pairs = roster.pairs
+        shape = (pairs["market"], pairs["sector"])
+        if shape not in self._programs:
+            roots = resolve(self._roots, self.bar_ms, self._all_parameters, pairs)
+            known = {str(x.value) for x in nodes_of(*roots) if x.operation.name == "column"}
+            others = sorted(known - set(COLUMNS) - set(OPTIONAL))
+            columns = (*COLUMNS, *self.optional, *others)
+            self._programs[shape] = compile_program(roots, columns, self.bar_ms, self.warmups)
+        return self._programs[shape]
 
     def compute(
-        self, frame: Any, references: Mapping[str, Any] | None = None, dtype: type[np.floating] = np.float32
+        self,
+        frame: Any,
+        references: References | Mapping[Key, Any] | None = None,
+        dtype: type[np.floating] = np.float32,
     ) -> np.ndarray:
         """Return the feature matrix of a frame of closed candles.
 
@@ -40,39 +71,84 @@ class FeatureSet:
         ----------
         frame : Mapping or pandas.DataFrame
             date (open time: datetime64, tz-aware UTC, or int64 milliseconds), open, high, low, close, volume; oldest
-            first, at least 0 rows.
-        references : Mapping of str to frame, optional
-            Frames of other pairs, for cross-asset features. No feature of today's catalogue reads one.
+            first, at least 0 rows; and, where there are any, the columns of `OPTIONAL`, NaN where not known.
+        references : References or Mapping of pair to frame, optional
+            Other pairs, for cross-asset features.
         dtype : numpy.float32 or numpy.float64
             float32 is what models and streams see; float64 is what the recurrences hold.
 
         Returns
         -------
         ndarray of `dtype`, shape (n_bars, n_features)
-            C-contiguous; column k is NaN in its first `warmups[k]` rows and finite after them.
+            C-contiguous; column k is NaN in its first `warmups[k]` rows and finite after them, except where the
+            feature's own rule (`Feature.missing`) says otherwise: see `validity`.
 
         Raises
         ------
         ValueError
             If a column is missing or a row is no candle; the message names column, row, value and expectation.
         """
-        date, columns = read_frame(frame)
         if dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}, expected numpy.float32 or numpy.float64")
+        date, columns = read_frame(frame, self.bar_ms, self.optional)
+        roster, closes = self._read(references)
+        program = self.program(roster)
+        extra = [roster.position(name) for name in program.columns[len(columns) :]]
         rows = np.empty((len(date), len(self.names)), dtype=dtype)
-        self.program.machine(len(date)).run(date, columns, rows)
+        machine = program.machine(len(date))
+        chunk = CHUNK if extra else max(len(date), 1)
+        for start in range(0, len(date), chunk):
+            part = slice(start, start + chunk)
+            own = [None if column is None else column[part] for column in columns]
+            aligned = {k: closes[k].at(date[part] + self.bar_ms) for k in set(extra) if k is not None}
+            machine.run(date[part], (*own, *(aligned.get(k) for k in extra)), rows[part])  # type: ignore[arg-type]
         return rows
 
-    def stream(self, state: bytes | None = None) -> Stream:
-        """Return a new stream for one pair, at its beginning or continuing from `Stream.state()`."""
-        stream = Stream(self)
+    def validity(self, frame: Any, references: References | Mapping[Key, Any] | None = None) -> dict[str, bool]:
+        """Return for every feature whether all the data it needs are there; `Feature.needs` says which they are."""
+        there = {name for name in self.optional if name in frame and np.isfinite(np.asarray(frame[name])).any()}
+        roster, _ = self._read(references)
+        there |= {"market"} if roster.keys else set()
+        there |= {"sector"} if roster.sector else set()
+        there |= {"btc"} if roster.btc is not None else set()
+        return {feature.name: there.issuperset(feature.needs) for feature in self.features}
+
+    def missing_bars(self, frame: Any) -> np.ndarray:
+        """Return how many bars of the timeframe are missing just before each row: int64, shape (n_bars,), 0 mostly."""
+        date, _ = read_frame(frame, self.bar_ms)
+        cells = date // self.bar_ms
+        return np.diff(cells, prepend=cells[:1] - 1) - 1
+
+    def stream(
+        self, state: bytes | None = None, references: Sequence[Key] = (), sector: Sequence[Key] | None = None
+    ) -> Stream:
+        """Return a new stream for one pair, at its beginning or continuing from `Stream.state()`.
+
+        Parameters
+        ----------
+        state : bytes, optional
+            What `Stream.state()` gave, of a stream with the same references.
+        references, sector : sequence of keys
+            Other pairs whose closes `Stream.refer` will bring, as in `References`.
+        """
+        stream = Stream(self, roster_of(references, sector))
         return stream if state is None else stream.restore(state)
+
+    def _read(self, references: References | Mapping[Key, Any] | None) -> tuple[Roster, list[Closes]]:
+        if references is None or not self.looks_at_pairs:
+            return NOBODY, []
+        if not isinstance(references, References):
+            references = References(references)
+        roster = roster_of(tuple(references.frames), references.sector)
+        return roster, [read_closes(key, references.frames[key], self.bar_ms) for key in roster.keys]
 
     def __repr__(self) -> str:
         return f"FeatureSet({len(self.names)} features, {self.timeframe}, warmup {self.warmup}, {self.digest[:12]})"
 
 
-def feature_set(names: Iterable[str], timeframe: str = "15m") -> FeatureSet:
+def feature_set(
+    names: Iterable[str], timeframe: str = "15m", parameters: Mapping[str, float] | None = None
+) -> FeatureSet:
     """Return the set of the named features of the catalogue, in the order given.
 
     Parameters
@@ -81,11 +157,15 @@ def feature_set(names: Iterable[str], timeframe: str = "15m") -> FeatureSet:
         Names of `CATALOG`, each once.
     timeframe : str
         Length of a bar, such as 5m, 15m, 1h, 4h, 1d.
+    parameters : Mapping of str to float, optional
+        leverage, max_leverage, maintenance_margin, garch_omega, garch_alpha, garch_beta where they differ from
+        `DEFAULTS`. Those that some feature of the set reads become part of its digest.
 
     Raises
     ------
     ValueError
-        If a name is unknown (the nearest known one is offered) or appears twice, or there is none.
+        If a name is unknown (the nearest known one is offered) or appears twice, or there is none, or a parameter is
+        unknown or out of its range.
     """
     if isinstance(names, str):
         raise ValueError(f"names is {names!r}, expected a list of names")
@@ -94,17 +174,40 @@ def feature_set(names: Iterable[str], timeframe: str = "15m") -> FeatureSet:
         raise ValueError("names is empty, expected at least one feature")
     for k, name in enumerate(names):
         if name not in CATALOG:
-            near = difflib.get_close_matches(str(name), CATALOG, n=1, cutoff=0.0)
-            raise ValueError(f"no feature is called {name!r}; the nearest is {near[0]!r}")
+            raise ValueError(f"no feature is called {name!r}; the nearest is {_nearest(name, CATALOG)!r}")
         if name in names[:k]:
             raise ValueError(f"feature {name!r} is named twice")
-    return FeatureSet(tuple(CATALOG[name] for name in names), timeframe)
+    return FeatureSet(tuple(CATALOG[name] for name in names), timeframe, _checked(parameters or {}))
 
 
-def _digest(features: tuple[Feature, ...], timeframe: str) -> str:
-    """SHA-256 over names, in order, and the recurrences with their parameters and versions."""
+def _nearest(name: Any, known: Iterable[str]) -> str:
+    return difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+
+
+def _checked(given: Mapping[str, float]) -> dict[str, float]:
+    """Return all parameters, refusing unknown names and values without a meaning."""
+    for name in given:
+        if name not in DEFAULTS:
+            raise ValueError(f"no parameter is called {name!r}; the nearest is {_nearest(name, DEFAULTS)!r}")
+    values = DEFAULTS | {name: float(value) for name, value in given.items()}
+    for name, (low, high) in {
+        "max_leverage": (1.0, math.inf), "leverage": (1.0, values["max_leverage"]), "maintenance_margin": (0.0, 1.0),
+        "garch_omega": (0.0, math.inf), "garch_alpha": (0.0, 1.0), "garch_beta": (0.0, 1.0 - values["garch_alpha"]),
+    }.items():  # fmt: skip
+        if not low <= values[name] <= high or math.isinf(values[name]):
+            raise ValueError(f"{name} is {values[name]}, expected a number from {low:g} to {high:g}")
+    return values
+
+
+def _digest(
+    features: tuple[Feature, ...], timeframe: str, warmups: tuple[int, ...], parameters: dict[str, float]
+) -> str:
+    """SHA-256 over names, in order, the recurrences with their versions, and the parameters they read."""
     content = {
         "timeframe": timeframe,
-        "features": [[feature.name, feature.node.key, feature.warmup(timeframe)] for feature in features],
+        "features": [
+            [feature.name, feature.node.key, warmup] for feature, warmup in zip(features, warmups, strict=True)
+        ],
+        "parameters": parameters,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

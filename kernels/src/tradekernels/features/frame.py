@@ -1,6 +1,7 @@
 """The border: candles come in, checked columns go on. From: a mapping, a DataFrame or one bar. To: the compiled loops.
 
-Checked here and nowhere later: columns, dtypes, lengths, time order, finite values, prices above 0, the candle's shape.
+Checked here and nowhere later: columns, dtypes, lengths, time order, the timeframe's grid, finite values, prices above
+0, the candle's shape.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from .engine import FAULTS, first_fault
-from .primitives import COLUMNS
+from .primitives import COLUMNS, OPTIONAL
 
 _EXPECTED = dict.fromkeys(COLUMNS, "a finite price above 0") | {"volume": "a finite volume of at least 0"}
 
 
-def read_frame(frame: Any) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def read_frame(frame: Any, bar_ms: int, optional: tuple[str, ...] = ()) -> tuple[np.ndarray, list[np.ndarray | None]]:
     """Return (open times in ms, columns), contiguous and checked, from a mapping or a DataFrame of candles.
 
     Parameters
@@ -24,11 +25,15 @@ def read_frame(frame: Any) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     frame : Mapping or pandas.DataFrame
         `date` (open time: datetime64, tz-aware UTC, or int64 milliseconds since 1970), open, high, low, close, volume.
         float64 columns are read in place; float32 and integers are converted.
+    bar_ms : int
+        Length of a bar: every candle opens in another cell of this grid.
+    optional : tuple of str
+        Columns to read where the frame has them; NaN in them means not known.
 
     Returns
     -------
-    tuple of ndarray of int64 and tuple of ndarray of float64
-        In the order of `COLUMNS`.
+    tuple of ndarray of int64 and list of ndarray of float64
+        In the order of `COLUMNS`, then `optional` with None for a column that the frame does not have.
 
     Raises
     ------
@@ -38,32 +43,33 @@ def read_frame(frame: Any) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     missing = [name for name in ("date", *COLUMNS) if name not in frame]
     if missing:
         raise ValueError(f"frame has no column {missing[0]!r}, expected date, {', '.join(COLUMNS)}")
-    date = _times(frame["date"])
-    columns = tuple(_numbers(name, frame[name]) for name in COLUMNS)
-    for name, values in zip(COLUMNS, columns, strict=True):
-        if len(values) != len(date):
-            raise ValueError(f"{name} has {len(values)} values, date has {len(date)}")
-    check_candles(date, columns)
-    return date, columns
+    date = read_times(frame["date"])
+    columns = [read_numbers(name, frame[name], len(date)) for name in COLUMNS]
+    check_candles(date, columns, bar_ms)
+    return date, columns + [_read_optional(name, frame, len(date)) for name in optional]
 
 
-def check_candles(date: np.ndarray, columns: tuple[np.ndarray, ...]) -> None:
+def check_candles(date: np.ndarray, columns: list[np.ndarray], bar_ms: int) -> None:
     """Refuse the first row that is no candle, by row, column and value."""
-    row, fault = first_fault(date, *columns)
+    row, fault = first_fault(date, *columns, bar_ms)
     if row < 0:
         return
     values = {name: float(column[row]) for name, column in zip(COLUMNS, columns, strict=True)}
     what = FAULTS[fault]
     if what in values:
         raise ValueError(f"{what} in row {row} is {values[what]}, expected {_EXPECTED[what]}")
-    if fault == 1:
+    if fault in (1, 10):
         now, was = (str(date[k].astype("datetime64[ms]")) for k in (row, row - 1))
+        if fault == 10:
+            raise ValueError(
+                f"date in row {row} is {now}, expected another bar of {bar_ms} ms than {was} of row {row - 1}"
+            )
         raise ValueError(f"date in row {row} is {now}, expected a time after {was} of row {row - 1}")
     prices = ", ".join(f"{name} {values[name]}" for name in COLUMNS[:4])
     raise ValueError(f"row {row} has {what}: {prices}; expected low <= open, close <= high")
 
 
-def _times(values: Any) -> np.ndarray:
+def read_times(values: Any) -> np.ndarray:
     """Return open times as contiguous int64 milliseconds, UTC."""
     dtype = getattr(values, "dtype", None)
     if getattr(dtype, "tz", None) is not None:  # a tz-aware pandas Series or Index; to_numpy gives its UTC instants
@@ -80,30 +86,52 @@ def _times(values: Any) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def _numbers(name: str, values: Any) -> np.ndarray:
+def read_numbers(name: str, values: Any, length: int) -> np.ndarray:
     """Return a column as contiguous float64, the very array where it is that already."""
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} dimensions, expected 1")
     if array.dtype.kind not in "fiu" and len(array):
         raise ValueError(f"{name} has dtype {array.dtype}, expected a real number type")
+    if len(array) != length:
+        raise ValueError(f"{name} has {len(array)} values, date has {length}")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def read_bar(bar: Any) -> tuple[Any, ...]:
-    """Return (date, open, high, low, close, volume) of a mapping or a sequence of six."""
+def _read_optional(name: str, frame: Any, length: int) -> np.ndarray | None:
+    if name not in frame:
+        return None
+    values = read_numbers(name, frame[name], length)
+    if np.isinf(values).any():
+        row = int(np.isinf(values).argmax())
+        raise ValueError(
+            f"{name} in row {row} is {values[row]}, expected a finite number, or NaN where it is not known"
+        )
+    return values
+
+
+def read_bar(bar: Any) -> tuple[tuple[Any, ...], dict[str, float]]:
+    """Return (date, open, high, low, close, volume) and the optional values of a mapping or a sequence of six."""
     if isinstance(bar, Mapping) or hasattr(bar, "keys"):  # a pandas row is no Mapping
         try:
-            return (bar["date"], bar["open"], bar["high"], bar["low"], bar["close"], bar["volume"])
+            candle = (bar["date"], bar["open"], bar["high"], bar["low"], bar["close"], bar["volume"])
         except KeyError as missing:
             raise ValueError(f"bar has no {missing}, expected date, {', '.join(COLUMNS)}") from None
-    bar = tuple(bar)
-    if len(bar) != 6:
-        raise ValueError(f"bar has {len(bar)} values, expected date, {', '.join(COLUMNS)}")
-    return bar
+        return candle, {name: _number(name, bar[name]) for name in OPTIONAL if name in bar.keys()}  # noqa: SIM118
+    candle = tuple(bar)
+    if len(candle) != 6:
+        raise ValueError(f"bar has {len(candle)} values, expected date, {', '.join(COLUMNS)}")
+    return candle, {}
 
 
-def bar_time(date: Any) -> int:
+def _number(name: str, value: Any) -> float:
+    number = float(value)
+    if np.isinf(number):
+        raise ValueError(f"{name} of the bar is {number}, expected a finite number, or NaN where it is not known")
+    return number
+
+
+def read_bar_time(date: Any) -> int:
     """Return the open time of one bar in milliseconds, from an integer, a datetime64 or a pandas Timestamp."""
     if isinstance(date, (int, np.integer)) and not isinstance(date, bool):
         return int(date)

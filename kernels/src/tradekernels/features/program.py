@@ -12,7 +12,7 @@ from .engine import CODES, HEADER, Machine
 from .expression import Node, nodes_of, warmups_of
 
 INSTRUCTION = np.dtype(
-    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "n", "start", "state", "lanes")]
+    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "d", "n", "start", "state", "lanes")]
     + [("alpha", np.float64)]
 )
 LANES = 4  # recursive means that the engine runs side by side
@@ -27,9 +27,10 @@ class Program:
     columns: tuple[str, ...]  # inputs in the order of the first slots
     constants: tuple[float, ...]  # values of the slots after them
     n_scratch: int  # slots after those
+    n_outputs: int
     initial_state: np.ndarray
-    warmups: tuple[int, ...]  # of each feature, in bars
     bar_ms: int
+    timed: bool  # some window counts time: gaps matter
 
     @property
     def layout(self) -> bytes:
@@ -38,10 +39,13 @@ class Program:
 
     def machine(self, n_bars: int, state: np.ndarray | None = None) -> _engine.Machine:
         """Return a machine that works in blocks of at most `n_bars`, at the beginning or from `state`."""
-        scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), max(min(n_bars, BLOCK), 1)))
+        size = max(min(n_bars, BLOCK), 1)
+        scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), size))
         scratch[: len(self.constants)] = np.reshape(self.constants, (-1, 1))
         memory = (self.initial_state if state is None else state).copy()
-        return Machine(self.instructions, memory, scratch, len(self.columns), self.bar_ms)
+        unknown_and_step = np.array([[np.nan] * size, [1.0] * size])
+        bar, row = np.full(len(self.columns), np.nan), np.empty((1, self.n_outputs), dtype=np.float32)
+        return Machine(self.instructions, memory, scratch, unknown_and_step, bar, row, self.bar_ms, self.timed)
 
 
 class _Slots:
@@ -66,7 +70,7 @@ def _scheduled(order: list[Node]) -> list[list[Node]]:
     while waiting:
         held: list[Node] = []
         for node in waiting:
-            if node.operation.kind != "recursive" and done.issuperset(node.inputs):
+            if node.operation.name != "recursive_mean" and done.issuperset(node.inputs):
                 groups.append([node])
                 done.add(node)
             else:
@@ -79,10 +83,25 @@ def _scheduled(order: list[Node]) -> list[list[Node]]:
     return groups
 
 
-def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: int) -> Program:
-    """Lay the graph out as a straight line of instructions, each slot reused as soon as its last reader is done."""
+def compile_program(
+    roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: int, cold: tuple[int, ...] | None = None
+) -> Program:
+    """Lay the graph out as a straight line of instructions, each slot reused as soon as its last reader is done.
+
+    Parameters
+    ----------
+    roots : tuple of Node
+        Resolved graphs (resolve.py), one per output column.
+    columns : tuple of str
+        Columns in the order in which they will be given; the graphs may read fewer.
+    bar_ms : int
+        Length of a bar, milliseconds.
+    cold : tuple of int, optional
+        Rows at the head of each output that are NaN; by default until the node has settled.
+    """
     order = nodes_of(*roots)
     warmup = warmups_of(*roots)
+    cold = cold or tuple(warmup[root][1] for root in roots)
     outputs: dict[Node, list[int]] = {}
     for k, root in enumerate(roots):
         outputs.setdefault(root, []).append(k)
@@ -104,16 +123,15 @@ def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: i
             if node in fixed:
                 continue
             slot[node] = base + scratch.take()
-            a, b, c = ([slot[x] for x in node.inputs] + [0, 0, 0])[:3]
+            a, b, c, d = ([slot[x] for x in node.inputs] + [0, 0, 0, 0])[:4]
             start = warmup[node.inputs[0]][0] if node.inputs else 0
-            alpha = node.value if node.operation.kind == "recursive" else 0.0
-            lanes = len(group) if node is group[0] else 1
-            rows.append((CODES[node.operation.name], slot[node], a, b, c, node.n, start, offset, lanes, alpha))
+            alpha = node.value if isinstance(node.value, float) else 0.0
+            lanes = len(group) if node is group[0] and node.operation.name == "recursive_mean" else 1
+            rows.append((CODES[node.operation.name], slot[node], a, b, c, d, node.n, start, offset, lanes, alpha))
             memory.append(node.operation.initial_state(node.n))
             offset += len(memory[-1])
         for node in group:
-            cold = warmup[node][1]
-            rows.extend((CODES["store"], k, slot[node], 0, 0, 0, cold, 0, 1, 0.0) for k in outputs.get(node, ()))
+            rows.extend((CODES["store"], k, slot[node], 0, 0, 0, 0, cold[k], 0, 1, 0.0) for k in outputs.get(node, ()))
         for node in group:  # only now, so that no member of the group writes what another one still reads
             for x in dict.fromkeys((*node.inputs, node)):
                 readers[x] -= x is not node
@@ -126,7 +144,8 @@ def compile_program(roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: i
         columns=columns,
         constants=tuple(float(node.value) for node in constants if isinstance(node.value, float)),
         n_scratch=scratch.used,
+        n_outputs=len(roots),
         initial_state=np.concatenate(memory),
-        warmups=tuple(warmup[root][1] for root in roots),
         bar_ms=bar_ms,
+        timed=any(node.operation.timed for node in order),
     )

@@ -4,9 +4,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..feature import Feature
-from . import candles, momentum, price, quality, time, trend, volatility, volume
+from . import (
+    candles,
+    cross_asset,
+    flow,
+    futures,
+    microstructure,
+    momentum,
+    price,
+    quality,
+    statistics,
+    time,
+    trend,
+    volatility,
+    volume,
+)
 
-_FAMILIES = (price, trend, momentum, volatility, volume, candles, quality, time)
+_FAMILIES = (
+    price, trend, momentum, volatility, volume, microstructure, candles, quality, futures, time, statistics,
+    cross_asset, flow,
+)  # fmt: skip
 _ALL = sorted(
     (feature for family in _FAMILIES for feature in family.FEATURES),
     key=lambda feature: int(feature.id.removeprefix("FEA-")),

@@ -2,8 +2,9 @@
 
 from ..expression import named
 from ..feature import Feature
-from ..primitives import C, H, L, highest, lowest, mean_deviation, ratio, sma, smaller, total, true_range
-from .indicators import TYPICAL, rsi, stochastic
+from ..primitives import C, H, L, earlier, highest, lowest, mean_deviation, ratio, sma, smaller, total, true_range
+from ..span import Span
+from .indicators import TYPICAL, momentum, rsi, stochastic
 
 INF = float("inf")
 STOCH_K = named("K", stochastic(C, H, L, 14))
@@ -44,5 +45,18 @@ FEATURES = (
                 f"simple return over {n} bars", "common practice")
         for k, n in enumerate((5, 10, 20, 50), start=68)
     ),
+    *(
+        Feature(f"momentum_{time}", f"FEA-{k}", "momentum", momentum(time), "ratio", (-INF, INF),
+                f"log return of {time}", "Moskowitz et al. (2012)")
+        for k, time in enumerate(("1h", "4h", "24h"), start=103)
+    ),
+    Feature("acceleration", "FEA-106", "momentum", momentum("1h") - earlier(momentum("1h"), "1h"), "ratio", (-INF, INF),
+            "log return of an hour minus that of the hour before", "Gettleman and Marks (2006)"),
+    *(
+        Feature(f"ret_{span.time}", f"FEA-{k}", "momentum", C / earlier(C, span) - 1, "ratio", (-1, INF),
+                f"simple return over {span.time}; over {bars} bar(s) of 15m to 1h, over {span.slower} above",
+                "common practice")
+        for k, bars, span in ((190, 3, Span("15m", 3, "12h")), (191, 12, Span("60m", 12, "24h")),
+                              (192, 1, Span("5m", 1, "4h")))
+    ),
 )  # fmt: skip
-

@@ -1,11 +1,10 @@
 """Price family: one bar against itself or the one before. From: primitives. To: the catalogue."""
 
 from ..feature import Feature
-from ..primitives import C, H, L, O, ln, ratio
-from .indicators import volume_ratio
+from ..primitives import C, H, L, O, ratio
+from .indicators import LOG_RETURN, volume_ratio
 
 INF = float("inf")
-LOG_RETURN = ln(C / C[1])
 
 FEATURES = (
     Feature("log_return", "FEA-1", "price", LOG_RETURN, "ratio", (-INF, INF),

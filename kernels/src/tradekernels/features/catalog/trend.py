@@ -1,8 +1,26 @@
 """Trend family: where price stands against its means, and which way it leans. From: primitives. To: the catalogue."""
 
-from ..expression import named
+from ..expression import Node, named
 from ..feature import Feature
-from ..primitives import C, H, L, clip, ema, larger, ln, ratio, since_highest, since_lowest, sma, smaller, total, where
+from ..primitives import (
+    OPEN_TIME,
+    C,
+    H,
+    L,
+    clip,
+    ema,
+    larger,
+    ln,
+    ratio,
+    sign,
+    since_highest,
+    since_lowest,
+    sma,
+    smaller,
+    total,
+    where,
+)
+from ..span import Span
 from .indicators import directional, macd_line, middle
 
 INF = float("inf")
@@ -17,6 +35,19 @@ SPAN_B = named("B", middle(52)[26])
 CLOUD_TOP, CLOUD_BOTTOM = larger(SPAN_A, SPAN_B), smaller(SPAN_A, SPAN_B)
 TRIPLE = named("EMA3_15(ln C)", ema(ema(ema(ln(C), 15), 15), 15))
 TRIX = named("TRIX_15", TRIPLE - TRIPLE[1])
+SAR = named("SAR", Node.make("psar", H, L, n=200))  # positive while long, negative while short
+
+
+def _yesterday(x: Node, side: float) -> Node:
+    """Maximum (1), minimum (-1) or last (0) of x over the UTC day before, or the day before that had bars."""
+    return Node.make("previous_day", x, OPEN_TIME, span=Span("2d"), value=side)
+
+
+DAY_HIGH, DAY_LOW, DAY_CLOSE = (
+    named("DAY_HIGH", _yesterday(H, 1.0)), named("DAY_LOW", _yesterday(L, -1.0)), named("DAY_CLOSE", _yesterday(C, 0.0))
+)  # fmt: skip
+PIVOT = named("P", (DAY_HIGH + DAY_LOW + DAY_CLOSE) / 3)
+R1, S1 = named("R1", 2 * PIVOT - DAY_LOW), named("S1", 2 * PIVOT - DAY_HIGH)
 
 FEATURES = (
     *(
@@ -47,6 +78,10 @@ FEATURES = (
             "share of downward movement in the true range", "Wilder (1978)"),
     Feature("di_diff", "FEA-40", "trend", PLUS - MINUS, "ratio", (-1, 1),
             "upward minus downward movement", "Wilder (1978)"),
+    Feature("psar_distance", "FEA-41", "trend", (C - abs(SAR)) / C, "ratio", (-INF, 1),
+            "close against the parabolic stop, step 0.02, cap 0.2", "Wilder (1978)"),
+    Feature("psar_side", "FEA-42", "trend", sign(SAR), "sign", (-1, 1),
+            "side on which the parabolic stop is", "Wilder (1978)"),
     Feature("tenkan_distance", "FEA-43", "trend", C / TENKAN - 1, "ratio", (-1, INF),
             "close against the middle of 9 bars", "Hosoda (1969)"),
     Feature("kijun_distance", "FEA-44", "trend", C / KIJUN - 1, "ratio", (-1, INF),
@@ -64,6 +99,12 @@ FEATURES = (
             "how fresh the 25-bar low is", "Chande (1995)"),
     Feature("aroon_diff", "FEA-64", "trend", AROON_UP - AROON_DOWN, "ratio", (-1, 1),
             "freshness of the high minus that of the low", "Chande (1995)"),
+    Feature("pivot_distance", "FEA-65", "trend", C / PIVOT - 1, "ratio", (-1, INF),
+            "close against the pivot of the UTC day before", "Person (2004)"),
+    Feature("r1_distance", "FEA-66", "trend", C / R1 - 1, "ratio", (-1, INF),
+            "close against the first resistance of the UTC day before", "Person (2004)"),
+    Feature("s1_distance", "FEA-67", "trend", where(S1 > 0.0, C / S1 - 1, 0.0), "ratio", (-1, INF),
+            "close against the first support of the UTC day before; 0 where that is no price", "Person (2004)"),
     Feature("trix_15", "FEA-72", "trend", TRIX, "ratio", (-INF, INF),
             "one-bar change of the triple exponential mean of ln C", "Hutson (1983)"),
     Feature("trix_diff", "FEA-73", "trend", TRIX - ema(TRIX, 9), "ratio", (-INF, INF),
@@ -73,4 +114,6 @@ FEATURES = (
     Feature("efficiency_ratio", "FEA-156", "trend",
             clip(ratio(abs(C - C[20]), total(abs(C - C[1]), 20)), 0.0, 1.0), "ratio", (0, 1),
             "net move of 20 bars over the path walked", "Kaufman (1995)"),
+    Feature("sma_60", "FEA-193", "trend", sma(C, 60), "quote", (0, INF),
+            "60-bar mean, in prices: for standardised inputs only", "Donchian (1960)"),
 )  # fmt: skip

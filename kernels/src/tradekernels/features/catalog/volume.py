@@ -3,7 +3,7 @@
 from ..expression import named
 from ..feature import Feature
 from ..primitives import C, V, ema, ratio, sign, sma, std, total, where
-from .indicators import BODY_SIGN, TYPICAL, money_flow_volume, volume_share
+from .indicators import BODY_SIGN, QUOTE, TYPICAL, money_flow_volume, volume_share
 
 INF = float("inf")
 MFV = money_flow_volume()
@@ -13,6 +13,7 @@ CHANGE, ROUNDING = named("CHANGE", TYPICAL - TYPICAL[1]), named("ROUNDING", 1e-1
 RISING = named("RISING", total(where(CHANGE > ROUNDING, MONEY, 0.0), 14))
 FALLING = named("FALLING", total(where(CHANGE < -ROUNDING, MONEY, 0.0), 14))
 VWMA = named("VWMA_20", ratio(total(C * V, 20), total(V, 20)))
+DAY_VWAP = named("VWAP_24h", ratio(total(QUOTE, "24h"), total(V, "24h")))
 # EMA_n of the accumulation line lags it by (1-a)/a EMA_n of its increments, a = 2/(n+1): 1 for n 3, 4.5 for n 10.
 # The difference of the two means is therefore the difference of the lags, and needs no sum that grows forever.
 CHAIKIN = named("CHAIKIN", 4.5 * ema(MFV, 10) - ema(MFV, 3))
@@ -20,6 +21,9 @@ CHAIKIN = named("CHAIKIN", 4.5 * ema(MFV, 10) - ema(MFV, 3))
 FEATURES = (
     Feature("vwma_20_ratio", "FEA-53", "volume", where(VWMA > 0.0, ratio(C, VWMA) - 1, 0.0), "ratio", (-1, INF),
             "close against the volume-weighted mean of 20 bars; 0 without volume", "common practice"),
+    Feature("vwap_24h_ratio", "FEA-54", "volume", where(DAY_VWAP > 0.0, ratio(C, DAY_VWAP) - 1, 0.0),
+            "ratio", (-1, INF), "close against the volume-weighted mean price of a day; 0 without volume",
+            "Berkowitz et al. (1988)"),
     Feature("mfi_14", "FEA-55", "volume", ratio(RISING, RISING + FALLING), "ratio", (0, 1),
             "share of money traded at rising typical prices", "Quong and Soudack (1989)"),
     Feature("chaikin", "FEA-59", "volume", ratio(CHAIKIN, sma(V, 20)), "ratio", (-INF, INF),
