@@ -40,7 +40,17 @@ def install() -> None:
         return
     print(f"installing numba and polars into {folder()}, once", file=sys.stderr)
     venv.create(folder(), with_pip=True, clear=True)
-    pip = [python_of(folder()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
+    pip = [
+        python_of(folder()),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--retries",
+        "1",
+        *PACKAGES,
+    ]
     try:
         subprocess.run(pip, check=True, capture_output=True, text=True, timeout=900)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failure:

@@ -48,7 +48,7 @@ HEAD = ("ms", "ns per bar and feature", "tradekernels is faster")
 
 
 def compared(rows: int, times: Mapping[str, tuple[float, int]]) -> list[tuple[str, ...]]:
-    """Return table rows of (seconds, features), the first being ours; no ratio to a peer that computes other features."""
+    """Return table rows of (seconds, features), the first being ours; no ratio where a peer computes other features."""
     (ours, ours_count), *_ = times.values()
     return [
         (
@@ -76,7 +76,8 @@ def duel(title: str, market: Any, features: Any, name: str, peer: Callable[[], A
 def agreement(peer: str, features: Any, values: np.ndarray, columns: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return a table row: the largest difference between our columns and a peer's, in a feature's root mean square.
 
-    Compared are the bars after twice the warm-up, when the peers' own seeds have died out.
+    Compared are the bars after twice the warm-up, when the peers' own seeds have died out. NaN on one side alone counts
+    as beyond: a strategy's 0/0 on a bar without a range, say.
     """
     first, worst, beyond = 2 * features.warmup, (0.0, "none"), []
     for k, name in enumerate(features.names):
@@ -86,9 +87,10 @@ def agreement(peer: str, features: Any, values: np.ndarray, columns: Mapping[str
             difference = np.where(unknown, 0.0, np.abs(ours - theirs))
         if unknown.all():
             continue
-        size = float(np.sqrt(np.nanmean(ours**2))) or 1.0
+        size = float(np.sqrt(np.nanmean(ours**2)))
+        size = size if size > 1e-30 else 1.0
         bars = int((~(difference <= ALLOWED * size)).sum())
         if bars:
             beyond.append(f"{name} in {bars}")
-        worst = max(worst, (float(np.nan_to_num(difference / size, nan=math.inf).max()), name))
+        worst = max(worst, (float(np.nanmax(difference)) / size, name))
     return peer, f"{worst[0]:.1e} ({worst[1]})", ", ".join(beyond) or "none"

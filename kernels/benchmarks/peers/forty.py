@@ -154,7 +154,8 @@ def pandas_alone(frame):
     rising = money.where(typical.diff() > 0, 0).rolling(14).sum()
     falling = money.where(typical.diff() < 0, 0).rolling(14).sum()
     mean_deviation = typical.rolling(20).apply(lambda x: np.abs(x - x.mean()).mean(), raw=True)
-    aroon = h.rolling(26).apply(np.argmax, raw=True) - low.rolling(26).apply(np.argmin, raw=True)
+    aroon = low.rolling(26).apply(lambda x: x[::-1].argmin(), raw=True)  # of equals the latest, as in TA-Lib
+    aroon -= h.rolling(26).apply(lambda x: x[::-1].argmax(), raw=True)
     closed = frame["date"] + pd.Timedelta(minutes=15)
     angle = (closed.dt.hour + closed.dt.minute / 60) * (2 * math.pi / 24)
     columns = [

@@ -77,7 +77,7 @@ def moments(m):
 
 
 def vpin(m, n=96, buckets=50):
-    """Return the mean imbalance of equal volumes, Easley et al. (2012); buys are read off the running sum at the edges."""
+    """Return the imbalance of equal volumes, Easley et al. (2012): buys are read off a running sum at the edges."""
     bulk = m.v * ndtr(ratio(m.r, std(m.r, n)))
     buy = m.column("taker_buy_volume").fillna(bulk)
     start = int(buy.notna().to_numpy().argmax())
