@@ -45,7 +45,7 @@ class Feature:
 
     @property
     def parameters(self) -> dict[str, tuple[int | str, ...]]:
-        """Windows and lags in bars, or as a clock time, by the operation that uses them; and the set's own parameters."""
+        """Windows and lags, in bars or as a clock time, by operation; and the parameters of the set."""
         found: dict[str, dict[int | str, None]] = {}
         for x in sorted(nodes_of(self.node), key=lambda x: x.n):
             if x.n or x.span:

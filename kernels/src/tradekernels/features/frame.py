@@ -51,7 +51,7 @@ def read_frame(frame: Any, bar_ms: int, optional: tuple[str, ...] = ()) -> tuple
 
 def check_candles(date: np.ndarray, columns: list[np.ndarray], bar_ms: int) -> None:
     """Refuse the first row that is no candle, by row, column and value."""
-    row, fault = first_fault(date, *columns, bar_ms)
+    row, fault = first_fault(bar_ms, date, *columns)
     if row < 0:
         return
     values = {name: float(column[row]) for name, column in zip(COLUMNS, columns, strict=True)}
@@ -62,7 +62,7 @@ def check_candles(date: np.ndarray, columns: list[np.ndarray], bar_ms: int) -> N
         now, was = (str(date[k].astype("datetime64[ms]")) for k in (row, row - 1))
         if fault == 10:
             raise ValueError(
-                f"date in row {row} is {now}, expected another bar of {bar_ms} ms than {was} of row {row - 1}"
+                f"date in row {row} is {now}, expected a bar of {bar_ms} ms later than {was} of row {row - 1}"
             )
         raise ValueError(f"date in row {row} is {now}, expected a time after {was} of row {row - 1}")
     prices = ", ".join(f"{name} {values[name]}" for name in COLUMNS[:4])

@@ -1,4 +1,4 @@
-"""Cross-asset family: bitcoin, the market and the sector, each as of this bar's close. From: primitives. To: the catalogue.
+"""Cross-asset family: bitcoin, market and sector as of this bar's close. From: primitives. To: the catalogue.
 
 PEER stands for the close of one pair of a group; a mean over a group is taken over the pairs known at that bar.
 """
@@ -55,7 +55,7 @@ FEATURES = (
             "mean return of the sector's peers, one day", "Moskowitz and Grinblatt (1999)"),
     Feature("sector_rank", "FEA-180", "cross-asset",
             mean_over("sector", where(known(PEER_DAY), BEATEN, UNKNOWN)), "ratio", (0, 1),
-            "share of the sector's peers that the pair beat in a day; equals count half", "Jegadeesh and Titman (1993)"),
+            "share of the sector's peers that the pair beat in a day, equals as half", "Jegadeesh and Titman (1993)"),
     Feature("sector_relative", "FEA-181", "cross-asset", OWN_DAY - SECTOR_DAY, "ratio", (-INF, INF),
             "return of a day minus the sector's", "Moskowitz and Grinblatt (1999)"),
     Feature("breadth", "FEA-182", "cross-asset",
