@@ -77,7 +77,10 @@ def random_market(rows: int = ROWS) -> Market:
 
 
 def recorded(folder: Path, rows: int = ROWS) -> Market:
-    """Return the last candles of BTC/USDT with funding and mark price where recorded; ETH and SOL as references."""
+    """Return the last candles of BTC/USDT with funding and mark price where recorded; ETH and SOL as references.
+
+    The features of BTC read the pair itself, so that they cost what they cost elsewhere.
+    """
     frames = {pair: candles(folder, pair, rows) for pair in ("BTC/USDT", *OTHERS)}
     if frames["BTC/USDT"] is None:
         sys.exit(f"CANDLEWRIGHT_MARKET_DATA is {folder}, expected a folder with 15m candles of BTC/USDT in feather")

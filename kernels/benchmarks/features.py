@@ -10,6 +10,7 @@ compared value by value.
 """
 
 import argparse
+import math
 import platform
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ from measure import HEAD, agreement, compared, duel, interleaved, one_core, tabl
 from scaling import growth_rows, thread_rows
 
 ROUNDS, SLOW_ROUNDS = 15, 3
+TALIB_TARGET = 1.5
 
 
 def catalogue(market: Market) -> None:
@@ -50,7 +52,9 @@ def indicators(market: Market) -> None:
     """Print the indicators that TA-Lib has against its C functions on raw arrays."""
     features = feature_set([name for name in talib_set(market.frame) if name in CATALOG])
     name = f"TA-Lib {talib.__version__}, raw arrays"
-    duel("TA-Lib's indicators", market, features, name, lambda: talib_set(market.frame), ROUNDS)
+    ratio = duel("TA-Lib's indicators", market, features, name, lambda: talib_set(market.frame), ROUNDS)
+    if not math.isnan(ratio):
+        print(f"\nTarget: at least {TALIB_TARGET}x, {'met' if ratio >= TALIB_TARGET else 'MISSED'}.")
 
 
 def forty(market: Market) -> None:

@@ -61,8 +61,8 @@ def compared(rows: int, times: Mapping[str, tuple[float, int]]) -> list[tuple[st
     ]
 
 
-def duel(title: str, market: Any, features: Any, name: str, peer: Callable[[], Any], rounds: int) -> None:
-    """Print how far one peer's columns are from ours, and both times."""
+def duel(title: str, market: Any, features: Any, name: str, peer: Callable[[], Any], rounds: int) -> float:
+    """Print how far one peer's columns are from ours, and both times; return the ratio, NaN where the peer does more."""
     frame, columns = market.frame, peer()
     values = features.compute(frame, market.references, dtype=np.float64)
     table(("peer", "largest difference", "beyond 1e-6"), [agreement(name, features, values, columns)])
@@ -71,6 +71,7 @@ def duel(title: str, market: Any, features: Any, name: str, peer: Callable[[], A
     count = len(features.names)
     times = {"tradekernels": (ours, count), name: (theirs, of_peer)}
     table((f"{title}, {count} features", *HEAD), compared(len(frame), times))
+    return theirs / ours if count == of_peer else math.nan
 
 
 def agreement(peer: str, features: Any, values: np.ndarray, columns: Mapping[str, Any]) -> tuple[str, str, str]:

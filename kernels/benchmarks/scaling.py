@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import BAR_MS, random_walk
+from data import random_market
 
 try:
     from resource import RUSAGE_SELF, getrusage
@@ -15,7 +15,7 @@ except ImportError:  # Windows counts memory in another way
     getrusage = None
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
-MOST_BYTES = 4e9  # of output; a larger one is left out
+MOST_OF_FREE = 0.6  # of the memory at hand; a larger output is left out
 ROUNDS = {10_000: 50, 100_000: 10, 1_000_000: 3, 10_000_000: 2}
 
 
@@ -23,20 +23,17 @@ def growth_rows(named: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return table rows (bars, ns per bar and feature of each set, extra memory at the peak over the output)."""
     rows = []
     for size in SIZES:
-        frame = random_walk(size)
-        candles = {name: frame[name].to_numpy() for name in frame if name != "date"}
-        candles["date"] = 1_600_000_200_000 + BAR_MS * np.arange(size)
-        del frame
+        market = random_market(size)
         cells = [f"{size:,}"]
         for features in named.values():
             output = 4 * size * len(features.names)
-            if output > MOST_BYTES:
+            if output > MOST_OF_FREE * free_bytes():
                 cells += ["", ""]
                 continue
             before, best = resident_bytes(), np.inf
             for _ in range(ROUNDS[size]):
                 start = time.perf_counter()
-                features.compute(candles)
+                features.compute(market.frame, market.references)
                 best = min(best, time.perf_counter() - start)
             extra = peak_bytes() - before
             cells.append(f"{best / size / len(features.names) * 1e9:.2f}")
@@ -44,6 +41,11 @@ def growth_rows(named: dict[str, Any]) -> list[tuple[str, ...]]:
         rows.append(tuple(cells))
         print(f"{size:,} bars done", file=sys.stderr)
     return rows
+
+
+def free_bytes() -> float:
+    """Return the memory at hand, without bound where the system does not tell."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else np.inf
 
 
 def resident_bytes() -> int:
