@@ -224,8 +224,8 @@ def test_failed_breaks(column):
 
 
 def test_run_length_and_doji(column):
-    frame = bars([101] * 150 + [100] + [99] * 3, open_=[100] * 154)
-    assert_allclose(column("run_length", frame)[[98, 120, 150, 153]], [9.9, 10, 0, -0.3], rtol=1e-12)
+    frame = bars([100] * 150 + [101] * 150 + [100] + [99] * 3, open_=[100] * 304)
+    assert_allclose(column("run_length", frame)[[149, 248, 270, 300, 303]], [0, 9.9, 10, 0, -0.3], rtol=1e-12)
 
 
 def test_obv_divergence(last):

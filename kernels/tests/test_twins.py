@@ -33,9 +33,10 @@ SEEDED_ELSEWHERE = {"chaikin": 100}
 def both(names, frame, timeframe, references, parameters):
     """Return what the engine and what the twins say of a frame, a column per name."""
     features = feature_set(names, timeframe=timeframe, parameters=parameters)
-    engine = features.compute(frame, references=References(frames=references, sector=SECTOR), dtype=np.float64)
+    sector = SECTOR if references else ()
+    engine = features.compute(frame, references=References(frames=references, sector=sector), dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        market = Market(frame, timeframe, references, SECTOR, parameters)
+        market = Market(frame, timeframe, references, sector, parameters)
         twins = {name: np.asarray(TWINS[name](market), dtype=np.float64) for name in names}
     columns = dict(zip(names, engine.T, strict=True))
     return SimpleNamespace(engine=columns, twins=twins, warmups=dict(zip(names, features.warmups, strict=True)))
@@ -86,12 +87,20 @@ def gappy(full_frame, reference_frames):
 
 
 @pytest.fixture(scope="module")
-def by_timeframe(full_frame, reference_frames):
+def by_timeframe(full_frame):
     found = {}
     for timeframe, n_rows in TABLE_ROWS.items():
         frame = full_frame(n_rows, seed=3, bar_ms=milliseconds(timeframe))
+        frame = {
+            name: np.delete(column, np.r_[n_rows - 300 : n_rows - 290, n_rows - 90]) for name, column in frame.items()
+        }
         found[timeframe] = both(TABLE, frame, timeframe, {}, PARAMETERS)
     return found
+
+
+@pytest.fixture(scope="module")
+def bare(candles):
+    return both(tuple(CATALOG), candles(N_ROWS, seed=4), "15m", {}, None)
 
 
 def agree(found, name):
@@ -120,10 +129,19 @@ def test_a_feature_agrees_with_its_twin_across_gaps(gappy, name):
     agree(gappy, name)
 
 
+@pytest.mark.parametrize("name", CATALOG)
+def test_a_feature_does_with_candles_alone_or_is_unknown(bare, name):
+    """CAT-4: neither an optional column nor another pair is there; what needs one is NaN throughout, as its twin is."""
+    if np.isnan(bare.twins[name]).all():
+        assert np.isnan(bare.engine[name]).all()
+    else:
+        agree(bare, name)
+
+
 @pytest.mark.parametrize("timeframe", TABLE_ROWS)
 @pytest.mark.parametrize("name", TABLE)
 def test_a_window_of_the_table_agrees_on_every_timeframe(by_timeframe, name, timeframe):
-    """OBS-62: spans change with the timeframe."""
+    """OBS-62: spans change with the timeframe; ten bars are missing, and one."""
     agree(by_timeframe[timeframe], name)
 
 

@@ -2,15 +2,23 @@
 
 import numpy as np
 
-from .market import back, corr, cov, divide, ema, mean_of_known, var
+from .market import back, corr, cov, divide, ema, var
 
 
 def log_return(x):
     return np.log(x / back(x, 1))
 
 
+def mean_of_known(m, rows):
+    """Return the mean over the pairs that are known at a bar, NaN where none is."""
+    rows = np.array(rows).reshape(-1, len(m.C))
+    known = np.isfinite(rows)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, rows, 0.0).sum(axis=0) / known.sum(axis=0)
+
+
 def market_return(m):
-    return mean_of_known(np.array([log_return(x) for x in m.peers.values()]))
+    return mean_of_known(m, [log_return(x) for x in m.peers.values()])
 
 
 def beta(r, other):
@@ -28,11 +36,11 @@ def day_return(m, x):
 
 
 def sector_return(m):
-    return mean_of_known(np.array([day_return(m, x) for x in m.sector]))
+    return mean_of_known(m, [day_return(m, x) for x in m.sector])
 
 
 def sector_rank(m):
-    peers, own = np.array([day_return(m, x) for x in m.sector]), day_return(m, m.C)
+    peers, own = np.array([day_return(m, x) for x in m.sector]).reshape(-1, len(m.C)), day_return(m, m.C)
     known = np.isfinite(peers).sum(axis=0)
     with np.errstate(invalid="ignore"):
         return ((peers < own).sum(axis=0) + 0.5 * (peers == own).sum(axis=0)) / known
@@ -51,7 +59,7 @@ def mean_of_stretches(x, n):
 
 def breadth(m):
     means = {key: mean_of_stretches(x, 50) for key, x in m.peers.items()}
-    return mean_of_known(np.array([np.where(np.isnan(means[key]), np.nan, m.peers[key] > means[key]) for key in means]))
+    return mean_of_known(m, [np.where(np.isnan(means[key]), np.nan, m.peers[key] > means[key]) for key in means])
 
 
 TWINS = {
@@ -66,5 +74,5 @@ TWINS = {
     "sector_rank": sector_rank,
     "sector_relative": lambda m: day_return(m, m.C) - sector_return(m),
     "breadth": breadth,
-    "market_return_1d": lambda m: mean_of_known(np.array([day_return(m, x) for x in m.peers.values()])),
+    "market_return_1d": lambda m: mean_of_known(m, [day_return(m, x) for x in m.peers.values()]),
 }

@@ -99,13 +99,6 @@ def age(x, n, extreme):
     return rolling(x, n, lambda w, axis: extreme(w[:, ::-1], axis=axis).astype(float))
 
 
-def mean_of_known(rows):
-    """Return the mean of each column of a matrix, leaving out NaN; NaN where nothing is known."""
-    known = np.isfinite(rows)
-    with np.errstate(invalid="ignore"):
-        return np.where(known, rows, 0.0).sum(axis=0) / known.sum(axis=0)
-
-
 def normal_distribution(x):
     return np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x])
 

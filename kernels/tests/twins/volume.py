@@ -24,8 +24,9 @@ def on_balance_change(m):
     return add(np.sign(m.C - m.was) * m.V, 20)
 
 
-def price_volume(m):
-    return add(m.C * m.V, 20) / add(m.V, 20)
+def vwma_distance(m):
+    traded = add(m.V, 20)
+    return np.where(traded == 0, 0.0, m.C / divide(add(m.C * m.V, 20), traded) - 1)
 
 
 def vwap_distance(m):
@@ -53,7 +54,7 @@ def kyle_lambda(m):
 
 
 TWINS = {
-    "vwma_20_ratio": lambda m: m.C / price_volume(m) - 1,
+    "vwma_20_ratio": vwma_distance,
     "vwap_24h_ratio": vwap_distance,
     "mfi_14": lambda m: divide(money(m, 1), money(m, 1) + money(m, -1)),
     "chaikin": accumulation_oscillator,
