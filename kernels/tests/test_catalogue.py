@@ -8,9 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from tradekernels.features import BASE_40, CATALOG, feature_set
+from tradekernels.features import BASE_40, CATALOG, COLUMNS, OPTIONAL, feature_set
 from tradekernels.features.expression import nodes_of, warmups_of
-from tradekernels.features.primitives import C, H, V, ema, ratio, sma, wilder
+from tradekernels.features.primitives import C, H, V, ema, ratio, sma, total, wilder
+from tradekernels.features.resolve import resolve
+from tradekernels.features.span import Span
 
 
 @pytest.mark.parametrize("feature", CATALOG.values(), ids=lambda feature: feature.name)
@@ -18,8 +20,9 @@ def test_an_entry_says_everything(feature):
     """CAT-2."""
     assert re.fullmatch(r"FEA-\d+", feature.id)
     assert feature.formula
-    assert feature.inputs
-    assert set(feature.inputs) <= {"date", "open", "high", "low", "close", "volume"}
+    assert feature.inputs or feature.name == "leverage"
+    assert set(feature.inputs) <= {"date", *COLUMNS, *OPTIONAL, "btc", "market", "sector"}
+    assert feature.parameters or feature.warmup() == 0
     assert feature.range[0] < feature.range[1]
     for text in (feature.family, feature.unit, feature.meaning, feature.source, feature.missing):
         assert text.strip()
@@ -60,11 +63,60 @@ def test_formulas_read_like_the_specification():
     assert str((C - H) / (V - (C - H))) == "(C - H) / (V - (C - H))"
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, "3"])
-def test_a_window_is_a_whole_number_of_bars(n):
-    """A typo in the catalogue stops the import."""
-    with pytest.raises(ValueError, match="whole number of bars from 1 on"):
-        sma(C, n)
+@pytest.mark.parametrize(("n", "message"), [
+    (0, "whole number of bars from 1 on"), (-1, "whole number of bars from 1 on"),
+    (1.5, "whole number of bars from 1 on"), ("3", "timeframe is '3', expected a number and m, h, d or w"),
+])  # fmt: skip
+def test_a_window_is_a_whole_number_of_bars_or_a_time(n, message):
+    """A typo in the catalogue stops the first set that is made of it."""
+    with pytest.raises(ValueError, match=message):
+        resolve((sma(C, n),), 900_000, {}, {})
+
+
+def test_a_window_in_clock_time_is_rounded_up_to_whole_bars():
+    """DAT-10, OBS-62."""
+    hour = 3_600_000
+    assert [Span("500m").bars(length) for length in (hour // 12, hour // 4, hour, 4 * hour)] == [100, 34, 9, 3]
+    assert [Span("5m", 1, "4h").bars(length) for length in (hour // 60, hour // 12, hour // 4, hour, 4 * hour)] == [
+        5, 1, 1, 1, 1,
+    ]  # fmt: skip
+    assert CATALOG["yang_zhang_24h"].warmup("4h") == 12  # 48 hours, and the close before them
+    assert CATALOG["yang_zhang_24h"].warmup("5m") == 288
+    assert CATALOG["var95"].warmup("1d") == 30
+
+
+def test_formulas_of_time_windows_and_groups_read_like_the_specification():
+    """What is printed is what is computed."""
+    assert CATALOG["realised_vol_1h"].formula == "sqrt(RV_1h)"
+    assert str(total(C * V, "24h") / V) == "SUM_24h(C * V) / V"
+    assert CATALOG["btc_return_1h"].formula == "BTC / BTC[1h] - 1"
+    assert CATALOG["market_return_1d"].formula == "MEAN_market(day_P)"
+    assert CATALOG["market_beta"].needs == ("market",)
+    assert CATALOG["vpin"].needs == ()
+    assert CATALOG["vpin"].inputs == ("close", "taker_buy_volume", "volume")
+    assert CATALOG["garch_vol"].parameters["set"] == ("garch_omega", "garch_alpha", "garch_beta")
+
+
+def test_parameters_are_part_of_the_digest_of_the_sets_that_read_them():
+    """CAT-2, CAT-9."""
+    plain, other = {}, {"garch_alpha": 0.06}
+    assert feature_set(["garch_vol"], parameters=plain).digest != feature_set(["garch_vol"], parameters=other).digest
+    assert feature_set(["rsi_14"], parameters=plain).digest == feature_set(["rsi_14"], parameters=other).digest
+    assert feature_set(["garch_vol"], parameters=other).parameters["garch_alpha"] == 0.06
+    assert feature_set(["rsi_14"], parameters=other).parameters == {}
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ({"leverige": 3}, "no parameter is called 'leverige'; the nearest is 'leverage'"),
+    ({"leverage": 0.5}, "leverage is 0.5, expected a number from 1 to 20"),
+    ({"leverage": 25}, "leverage is 25.0, expected a number from 1 to 20"),
+    ({"maintenance_margin": float("nan")}, "maintenance_margin is nan, expected a number from 0 to 1"),
+    ({"garch_alpha": 0.2, "garch_beta": 0.9}, "garch_beta is 0.9, expected a number from 0 to 0.8"),
+])  # fmt: skip
+def test_a_parameter_without_a_meaning_is_refused(given, message):
+    """By name and value."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        feature_set(["rsi_14"], parameters=given)
 
 
 def test_the_digest_changes_with_names_order_and_timeframe():

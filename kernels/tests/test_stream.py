@@ -100,8 +100,8 @@ def test_a_damaged_or_foreign_state_is_refused(bars):
     for damaged in (b"", state[:-1], state[:50] + b"\x00" + state[51:] + b"x", state[:200] + b"\xff" + state[201:]):
         with pytest.raises(ValueError, match="damaged"):
             ALL.stream(damaged)
-    with pytest.raises(ValueError, match="version 2, expected 1"):
-        ALL.stream(_resigned(state, 20, 2))
+    with pytest.raises(ValueError, match="version 3, expected 2"):
+        ALL.stream(_resigned(state, 20, 3))
     with pytest.raises(ValueError, match="has layout"):
         ALL.stream(_resigned(state, 60, state[60] ^ 1))
     with pytest.raises(ValueError, match="is of feature set"):

@@ -4,6 +4,7 @@ There is one driver. A block of bars goes through the program instruction by ins
 in the cache. A stream is the same driver with a block of one bar, so batch and stream agree to the last bit.
 """
 
+from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport NAN, floor, isfinite
 
@@ -308,6 +309,8 @@ cdef class Machine:
 
         Columns beyond these are read from `bar`, where the caller has put them.
         """
+        if candle is None or len(candle) != 6 or not PyLong_CheckExact(candle[0]):
+            return False
         cdef long long date = candle[0]
         cdef double[5] values
         cdef Py_ssize_t k

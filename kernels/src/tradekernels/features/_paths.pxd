@@ -1,8 +1,8 @@
-"""Recurrences that follow a path: a stop, a run, traded volume, a variance. From: slots of one block, state. To: a slot."""
+"""Recurrences that follow a path: a stop, a run, volume, a variance. From: slots of one block, state. To: a slot."""
 
 from libc.math cimport NAN, fabs, sqrt
 
-from ._statistics cimport ROOM, next_place
+from ._statistics cimport ROOM, TILE, next_place, side_by_side
 
 
 cdef inline void psar(const double* high, const double* low, double* y, Py_ssize_t n_bars,
@@ -80,22 +80,37 @@ cdef inline double imbalance(const double* buys, const double* volume, const dou
     cdef Py_ssize_t j, bucket, source = 0
     cdef double size = total / BUCKETS, scale = BUCKETS / total, traded = 0.0, bought = 0.0, was = 0.0, now
     cdef double distance = 0.0
-    cdef double share_at[BUCKETS + 1]  # one bucket more for rows without volume at the very end
+    cdef Py_ssize_t began[BUCKETS + 1]  # its own number if a row began in it; one more for rows at the very end
+    cdef double share_at[BUCKETS + 1]
     cdef double buys_at[BUCKETS + 1]  # of the row's line, buys over volume traded, drawn back to volume 0
     for bucket in range(BUCKETS + 1):
-        share_at[bucket] = -1.0
+        began[bucket] = 0
     for j in range(n):
         bucket = <Py_ssize_t> (traded * scale)
+        began[bucket] = bucket
         share_at[bucket] = share[j]
         buys_at[bucket] = bought - traded * share[j]
         traded += volume[j]
         bought += buys[j]
     for bucket in range(BUCKETS - 1):
-        source = bucket if share_at[bucket] >= 0.0 else source
+        source = began[bucket] if began[bucket] > source else source
         now = buys_at[source] + size * (bucket + 1) * share_at[source]
         distance += fabs(2.0 * (now - was) - size)
         was = now
     return (distance + fabs(2.0 * (bought - was) - size)) / total
+
+
+cdef inline void sums(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused, Py_ssize_t lanes) noexcept nogil:
+    """Sum `lanes` neighbouring windows."""
+    cdef Py_ssize_t j, k
+    cdef double total[TILE]
+    for k in range(lanes):
+        total[k] = 0.0
+    for j in range(n):
+        for k in range(lanes):
+            total[k] += x[j + k]
+    for k in range(lanes):
+        y[k] = total[k]
 
 
 cdef inline void bucket_imbalance(const double* buys, const double* volume, double* y, Py_ssize_t n_bars,
@@ -113,15 +128,13 @@ cdef inline void bucket_imbalance(const double* buys, const double* volume, doub
         for k in range(place, place + size):
             bought[k], traded[k] = buys[i + k - place], volume[i + k - place]
             share[k] = bought[k] / traded[k] if traded[k] > 0.0 else 0.0
+        j = place - n + 1
+        side_by_side(sums, traded + j, y + i, size, n, 0)
         for k in range(size):
-            total = 0.0
-            for j in range(place + k - n + 1, place + k + 1):
-                total += traded[j]
+            total = y[i + k]
+            y[i + k] = total * 0.0
             if total > 1e-290:  # so that its inverse is finite
-                j = place + k - n + 1
-                y[i + k] = imbalance(bought + j, traded + j, share + j, n, total)
-            else:
-                y[i + k] = total * 0.0
+                y[i + k] = imbalance(bought + j + k, traded + j + k, share + j + k, n, total)
         state[0] = place + size
         i += size
 
@@ -131,7 +144,7 @@ cdef enum:
 
 
 cdef inline void garch_suffixes(double* suffix, Py_ssize_t n, double beta) noexcept nogil:
-    """Turn the rows of a lap, (count 0 or 1, value), into the aggregates of all that follow them, themselves included."""
+    """Turn the rows of a lap, (count 0 or 1, value), into the aggregates of them and all that follow."""
     cdef Py_ssize_t j
     cdef double count = 0.0, mean = 0.0, squares = 0.0, fade = 1.0, decayed = 0.0, slow = 1.0, slow_decayed = 0.0
     cdef double value, delta

@@ -102,30 +102,35 @@ cdef inline void window_covariance(const double* a, const double* b, double* y, 
     state[0], state[1], state[2], state[3] = place, mean_a, mean_b, products
 
 
-ctypedef void (*Kernel)(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil
+ctypedef void (*Kernel)(const double* x, double* y, Py_ssize_t n, Py_ssize_t k, Py_ssize_t lanes) noexcept nogil
+
+
+cdef inline void side_by_side(Kernel kernel, const double* x, double* y, Py_ssize_t size, Py_ssize_t n,
+                              Py_ssize_t k) noexcept nogil:
+    """Run a kernel over `size` neighbouring windows of n, the first of which begins at x; k is the kernel's own."""
+    cdef Py_ssize_t i = 0
+    while i + TILE <= size:
+        kernel(x + i, y + i, n, k, TILE)
+        i += TILE
+    while i < size:
+        kernel(x + i, y + i, n, k, 1)
+        i += 1
 
 
 cdef inline void over_windows(Kernel kernel, const double* x, double* y, Py_ssize_t n_bars, double* state,
-                              Py_ssize_t n) noexcept nogil:
-    """Run a kernel over the window of every row: it gets the first values of `lanes` windows. state: place, a line."""
-    cdef Py_ssize_t i = 0, k, place, size
-    cdef double* first = state + 1 - (n - 1)
+                              Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    """Run a kernel over the window of every row. state: place, a line of x."""
+    cdef Py_ssize_t i = 0, place, size
     while i < n_bars:
         place = next_place(state, n, 1)
         size = min(n_bars - i, n - 1 + ROOM - place)
         memcpy(state + 1 + place, x + i, size * sizeof(double))
-        k = 0
-        while k + TILE <= size:
-            kernel(first + place + k, y + i + k, n, TILE)
-            k += TILE
-        while k < size:
-            kernel(first + place + k, y + i + k, n, 1)
-            k += 1
+        side_by_side(kernel, state + 1 + place - n + 1, y + i, size, n, k)
         state[0] = place + size
         i += size
 
 
-cdef inline void slopes(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
+cdef inline void slopes(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused, Py_ssize_t lanes) noexcept nogil:
     cdef Py_ssize_t j, k
     cdef double centre = 0.5 * (n - 1), scale = 12.0 / (<double> n * (<double> n * n - 1.0)), weight
     cdef double total[TILE]
@@ -139,12 +144,13 @@ cdef inline void slopes(const double* x, double* y, Py_ssize_t n, Py_ssize_t lan
         y[k] = total[k] * scale
 
 
-cdef inline void window_slope(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
+cdef inline void window_slope(const double* x, double* y, Py_ssize_t n_bars, double* state,
+                              Py_ssize_t n) noexcept nogil:
     # Least squares on the bar number, per bar; relative to the newest value, so that equal values rise by exactly 0
-    over_windows(slopes, x, y, n_bars, state, n)
+    over_windows(slopes, x, y, n_bars, state, n, 0)
 
 
-cdef inline void moments(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes, Py_ssize_t power) noexcept nogil:
+cdef inline void moments(const double* x, double* y, Py_ssize_t n, Py_ssize_t power, Py_ssize_t lanes) noexcept nogil:
     """Write the standardised third or fourth moment; 0 where nothing but rounding moved."""
     cdef Py_ssize_t j, k
     cdef double delta, square, variance
@@ -172,26 +178,26 @@ cdef inline void moments(const double* x, double* y, Py_ssize_t n, Py_ssize_t la
         y[k] = 0.0 if variance <= (square if square > 1e-150 else 1e-150) else delta
 
 
-cdef inline void skews(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
-    moments(x, y, n, lanes, 3)
+cdef inline void skews(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused, Py_ssize_t lanes) noexcept nogil:
+    moments(x, y, n, 3, lanes)  # the constant makes a loop of its own
 
 
-cdef inline void kurtoses(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
-    moments(x, y, n, lanes, 4)
+cdef inline void kurtoses(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused, Py_ssize_t lanes) noexcept nogil:
+    moments(x, y, n, 4, lanes)
 
 
 cdef inline void window_skew(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
     # m3 / m2^1.5 of the population, Fisher (1930)
-    over_windows(skews, x, y, n_bars, state, n)
+    over_windows(skews, x, y, n_bars, state, n, 0)
 
 
 cdef inline void window_kurtosis(const double* x, double* y, Py_ssize_t n_bars, double* state,
                                  Py_ssize_t n) noexcept nogil:
     # m4 / m2^2 - 3 of the population, Fisher (1930)
-    over_windows(kurtoses, x, y, n_bars, state, n)
+    over_windows(kurtoses, x, y, n_bars, state, n, 0)
 
 
-cdef inline void ranks(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
+cdef inline void ranks(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused, Py_ssize_t lanes) noexcept nogil:
     cdef Py_ssize_t j, k
     cdef long long below[TILE]
     for k in range(lanes):
@@ -205,7 +211,7 @@ cdef inline void ranks(const double* x, double* y, Py_ssize_t n, Py_ssize_t lane
 
 cdef inline void rank_below(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
     # How many of the last n values are below the newest; NaN is below nothing
-    over_windows(ranks, x, y, n_bars, state, n)
+    over_windows(ranks, x, y, n_bars, state, n, 0)
 
 
 cdef inline void entropy(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
@@ -232,35 +238,41 @@ cdef inline void entropy(const double* x, double* y, Py_ssize_t n_bars, double* 
     state[0] = place
 
 
-cdef inline void rescaled_ranges(const double* x, double* y, Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
+cdef inline void rescaled_ranges(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused,
+                                 Py_ssize_t lanes) noexcept nogil:
     """Write range of the cumulative deviations from the mean / deviation; 0 where nothing but rounding moved."""
     cdef Py_ssize_t j, k, step
-    cdef double delta, sum_, high_, low_, squares_
+    cdef double delta, part, end, top, bottom
     cdef double mean[TILE]
     cdef double squares[TILE]
-    cdef double sum[TILE]
+    cdef double path[TILE]
     cdef double high[TILE]
     cdef double low[TILE]
     for k in range(lanes):
-        mean[k] = squares[k] = sum[k] = high[k] = low[k] = 0.0
-    for j in range(n):
+        mean[k] = squares[k] = path[k] = high[k] = low[k] = 0.0
+    for j in range(0, n, 8):  # eight steps at once: compilers make vectors of this body, but not of one step alone
         for k in range(lanes):
-            mean[k] += x[j + k] - x[n - 1 + k]
+            part = 0.0
+            for step in range(8):
+                part += x[j + step + k] - x[n - 1 + k]
+            mean[k] += part
     for k in range(lanes):
         mean[k] = x[n - 1 + k] + mean[k] / n
-    for j in range(0, n, 8):  # eight steps at once: a compiler makes vectors of this body, but not of one step alone
+    for j in range(0, n, 8):
         for k in range(lanes):
-            sum_, high_, low_, squares_ = sum[k], high[k], low[k], squares[k]
+            part, end, top, bottom = 0.0, path[k], high[k], low[k]
             for step in range(8):
                 delta = x[j + step + k] - mean[k]
-                squares_ += delta * delta
-                sum_ += delta
-                high_ = sum_ if sum_ > high_ else high_
-                low_ = sum_ if sum_ < low_ else low_
-            sum[k], high[k], low[k], squares[k] = sum_, high_, low_, squares_
+                part += delta * delta
+                end += delta
+                top = end if end > top else top
+                bottom = end if end < bottom else bottom
+            squares[k] += part
+            path[k], high[k], low[k] = end, top, bottom
     for k in range(lanes):
-        delta = (high[k] - low[k]) / sqrt(squares[k] / n)
-        y[k] = 0.0 if squares[k] / n <= 1e-20 * (mean[k] * mean[k]) or squares[k] <= 0.0 else delta
+        delta = squares[k] / n
+        part = (high[k] - low[k]) / sqrt(delta)
+        y[k] = 0.0 if delta <= 0.0 or delta <= 1e-20 * (mean[k] * mean[k]) else part
 
 
 cdef inline void hurst(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
@@ -282,13 +294,7 @@ cdef inline void hurst(const double* x, double* y, Py_ssize_t n_bars, double* st
         memcpy(line + place, x + i, size * sizeof(double))
         for scale in range(n_scales):
             m = 8 << scale
-            k = place
-            while k + TILE <= place + size:
-                rescaled_ranges(line + k - m + 1, line + (scale + 1) * length + k, m, TILE)
-                k += TILE
-            while k < place + size:
-                rescaled_ranges(line + k - m + 1, line + (scale + 1) * length + k, m, 1)
-                k += 1
+            side_by_side(rescaled_ranges, line + place - m + 1, line + (scale + 1) * length + place, size, m, 0)
         for k in range(size):
             still = False
             for scale in range(n_scales):
@@ -310,7 +316,8 @@ cdef inline void hurst(const double* x, double* y, Py_ssize_t n_bars, double* st
         i += size
 
 
-cdef inline void curve_lengths(const double* steps, double* y, Py_ssize_t n, Py_ssize_t k, Py_ssize_t lanes) noexcept nogil:
+cdef inline void curve_lengths(const double* steps, double* y, Py_ssize_t n, Py_ssize_t k,
+                               Py_ssize_t lanes) noexcept nogil:
     """Write Higuchi's L(k): the mean over its k curves of their steps, each scaled to the whole window."""
     cdef Py_ssize_t j, m, lane, count
     cdef double scale
@@ -353,14 +360,7 @@ cdef inline void higuchi(const double* x, double* y, Py_ssize_t n_bars, double* 
             line = state + 1 + k * length
             for j in range(place, place + size):
                 line[j] = fabs(state[1 + j] - state[1 + j - k])
-            line += place - n + 1
-            j = 0
-            while j + TILE <= size:
-                curve_lengths(line + j, &L[k - 1][j], n, k, TILE)
-                j += TILE
-            while j < size:
-                curve_lengths(line + j, &L[k - 1][j], n, k, 1)
-                j += 1
+            side_by_side(curve_lengths, line + place - n + 1, &L[k - 1][0], size, n, k)
         for j in range(size):
             slope = 0.0
             still = False

@@ -136,7 +136,7 @@ def ratio(a: Node | float, b: Node | float) -> Node:
     return Node.make("ratio", a, b)
 
 
-def quiet_ratio(a: Node, b: Node, scale: Node) -> Node:
+def quiet_ratio(a: Node, b: Node, scale: Node | float) -> Node:
     """a / b, and 0 where b is below 1e-12 of `scale`: there a recursive b has faded, and a is rounding."""
     return where(b > 1e-12 * scale, ratio(a, b), 0.0)
 

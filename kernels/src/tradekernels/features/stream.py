@@ -39,7 +39,7 @@ class Stream:
         self._closes = [LiveClose(bar_length(key, features.bar_ms)) for key in roster.keys]
         names = self._program.columns[len(COLUMNS) + len(features.optional) :]
         self._parts = [roster.position(name) for name in names]
-        self._plain = len(self._program.columns) == len(COLUMNS)
+        self._alone = not roster.keys
         identity = self._program.layout + repr((features.names, roster)).encode()
         self._layout = hashlib.sha256(identity).digest()
 
@@ -67,21 +67,21 @@ class Stream:
         ValueError
             If the bar is no candle or not later than the last one; the stream then stays as it was.
         """
-        if self._plain:
+        if self._alone:
             try:
                 if self._push(bar):  # a tuple of numbers: the way of a live bot
                     return self._row.copy()
-            except (TypeError, IndexError):
+            except (TypeError, IndexError, OverflowError):
                 pass  # not a tuple, or not of numbers: read with care below
         candle, optional = read_bar(bar)
         candle = self._checked(candle)
-        self._bar[len(COLUMNS) :] = math.nan
         for k, name in enumerate(self._features.optional, start=len(COLUMNS)):
             self._bar[k] = optional.get(name, math.nan)
         closes = [live.at(candle[0] + self._features.bar_ms) for live in self._closes]
         for k, part in enumerate(self._parts, start=len(COLUMNS) + len(self._features.optional)):
             self._bar[k] = math.nan if part is None else closes[part]
         self._push(candle)
+        self._bar[len(COLUMNS) :] = math.nan  # what the next bar does not bring is not known
         return self._row.copy()
 
     def refer(self, key: Key, bar: Any) -> None:

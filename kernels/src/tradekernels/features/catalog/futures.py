@@ -2,7 +2,21 @@
 
 from ..expression import Node, column, named
 from ..feature import Feature
-from ..primitives import BAR, CLOSE_TIME, C, earlier, normal_cdf, parameter, ratio, sma, smaller, std, total, where
+from ..primitives import (
+    BAR,
+    CLOSE_TIME,
+    C,
+    earlier,
+    normal_cdf,
+    parameter,
+    quiet_ratio,
+    ratio,
+    sma,
+    smaller,
+    std,
+    total,
+    where,
+)
 from ..span import Span
 from .indicators import LOG_RETURN, atr
 from .volatility import REALISED_1D
@@ -37,7 +51,7 @@ FEATURES = (
             "close against the mark price", "Binance futures, mark price"),
     Feature("open_interest_change", "FEA-132", "futures", INTEREST / earlier(INTEREST, "24h") - 1, "ratio", (-1, INF),
             "relative change of open interest in 24 hours", "Bessembinder and Seguin (1993)"),
-    Feature("liquidation_atr", "FEA-133", "futures", ratio(ROOM, atr(14) / C), "ATRs", (-INF, INF),
+    Feature("liquidation_atr", "FEA-133", "futures", quiet_ratio(ROOM, atr(14) / C, 1.0), "ATRs", (-INF, INF),
             "distance to liquidation, in average true ranges", "common practice"),
     Feature("liquidation_risk", "FEA-134", "futures",
             where(REALISED_1D > 0.0, 2 * normal_cdf(-ratio(ROOM, REALISED_1D)), 0.0), "probability", (0, 2),
