@@ -62,7 +62,7 @@ def compared(rows: int, times: Mapping[str, tuple[float, int]]) -> list[tuple[st
 
 
 def duel(title: str, market: Any, features: Any, name: str, peer: Callable[[], Any], rounds: int) -> float:
-    """Print how far one peer's columns are from ours, and both times; return the ratio, NaN where the peer does more."""
+    """Print how far a peer's columns are from ours, and both times; return the ratio, NaN where the peer does more."""
     frame, columns = market.frame, peer()
     values = features.compute(frame, market.references, dtype=np.float64)
     table(("peer", "largest difference", "beyond 1e-6"), [agreement(name, features, values, columns)])

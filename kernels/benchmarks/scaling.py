@@ -16,7 +16,7 @@ except ImportError:  # Windows counts memory in another way
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 MOST_OF_FREE = 0.6  # of the memory at hand; a larger output is left out
-ROUNDS = {10_000: 50, 100_000: 10, 1_000_000: 3, 10_000_000: 2}
+ROUNDS = {10_000: 50, 100_000: 10, 1_000_000: 5, 10_000_000: 5}  # fresh memory comes at uneven speed
 
 
 def growth_rows(named: dict[str, Any]) -> list[tuple[str, ...]]:
