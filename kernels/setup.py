@@ -20,23 +20,27 @@ DIRECTIVES = {
     "initializedcheck": False,
 }
 
-SOURCES = "src/tradekernels/features"
 WIDE_FLAGS = ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw"]  # no -mfma: the bits must not differ
+HEADERS = glob("src/tradekernels/**/*.pxd", recursive=True)
 
 
-def engine(name: str, *more_flags: str, optional: bool = False) -> Extension:
-    """Return one build of the engine."""
+def module(path: str, *more_flags: str, optional: bool = False) -> Extension:
+    """Return the build of one .pyx file, under its own name in the package."""
     return Extension(
-        f"tradekernels.features.{name}",
-        [f"{SOURCES}/{name}.pyx"],
-        depends=[*glob(f"{SOURCES}/*.pxd"), f"{SOURCES}/_engine.pyx"],
+        path.removeprefix("src/").removesuffix(".pyx").replace("/", "."),
+        [path],
+        depends=HEADERS,
         extra_compile_args=[*FLAGS, *more_flags],
         optional=optional,  # an old compiler may fail on it: then the plain build serves alone
     )
 
 
-engines = [engine("_engine")]
-if sys.platform == "linux" and platform.machine() == "x86_64":
-    engines.append(engine("_engine_avx512", *WIDE_FLAGS, optional=True))
+# Every .pyx is a module; those named for an instruction set are a second, faster build of another one.
+modules = []
+for path in sorted(glob("src/tradekernels/**/*.pyx", recursive=True)):
+    if not path.endswith("_avx512.pyx"):
+        modules.append(module(path))
+    elif sys.platform == "linux" and platform.machine() == "x86_64":
+        modules.append(module(path, *WIDE_FLAGS, optional=True))
 # force: a change in a .pxd alone would not be noticed.
-setup(ext_modules=cythonize(engines, compiler_directives=DIRECTIVES, force=True))
+setup(ext_modules=cythonize(modules, compiler_directives=DIRECTIVES, include_path=["src"], force=True))
