@@ -30,7 +30,7 @@ except ImportError as missing:
     sys.exit(f"the benchmark compares with TA-Lib and pandas, and they with SciPy's normal distribution: {missing}")
 
 from data import Market, read_market
-from environment import install, run_twins
+from peer_virtualenv import install, run_twins
 from live import live_rows, observation_rows, strategy_seconds
 from measure import HEAD, agreement, compared, duel, interleaved, one_core, table
 from scaling import growth_rows, thread_rows

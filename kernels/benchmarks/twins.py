@@ -1,6 +1,6 @@
 """numba's and polars' twins against tradekernels. From: an interpreter that has them. To: Markdown tables on stdout.
 
-Run by features.py, see environment.py.
+Run by features.py, see peer_virtualenv.py.
 """
 
 import numba
