@@ -1,7 +1,7 @@
 """Turns raw market values into the observation. From: rows of the feature engine, accounts. To: rows the caller owns.
 
-A row of the engine holds the raw values of slots 0..20 and 27..52 (raw.py), and then 1% of the close. One function
-makes the slots of it, for a batch and for a stream alike, so both agree to the last bit.
+A row of the engine holds the raw values of slots 0..20 and 27..52, and then what stands for an unknown ATR (market.py).
+One function makes the slots of it, for a batch and for a stream alike, so both agree to the last bit.
 """
 
 from libc.math cimport NAN
@@ -220,6 +220,8 @@ cdef class Feed:
         cdef Py_ssize_t k, given = len(bar) - 6
         cdef double value
         if given != self.n_inputs and (given != 0 or self.needs_inputs):
+            return False
+        if type(bar[0]) is not int:  # a float would do, and lose its fraction
             return False
         for k in range(self.n_inputs):
             value = bar[6 + k] if given else NAN

@@ -6,7 +6,7 @@ The feature engine computes the raw value and `_observation.pyx` gives it its sh
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,10 +36,9 @@ INPUTS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 SOURCES = {"book": BOOK, "taker": (TAKER,), "candles": ()}  # of slots 18 to 20, and the columns each needs
-LEVELS = ("price", "ma5", "ma20", "sma_60")  # centred by the engine, before rows are float32: stable coins hardly move
 STANDARDISED: tuple[str, ...] = tuple(slot.name for slot in SLOTS if slot.formula.startswith("T("))
 MARKET: tuple[str, ...] = tuple(slot.name for slot in SLOTS[:53] if slot.block != "agent")
-ATR_MISSING = named("1% of C", 0.01 * C)
+ATR_MISSING = "1% of C"  # what stands for ATR_14 while it is not known
 assert len(STANDARDISED) == 30, f"{len(STANDARDISED)} slots are standardised, expected 30"
 assert len(MARKET) == 53 - (AGENT.stop - AGENT.start) == 47, f"{len(MARKET)} slots are the market's, expected 47"
 
@@ -57,7 +56,11 @@ def inputs_of(source: str, absent: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Shape:
-    """What becomes of a raw value x: z = (x - shift)/scale, perhaps bent by tanh, held in the slot's range."""
+    """What becomes of a raw value x: z = (x - shift)/scale, perhaps bent by tanh, held in the slot's range.
+
+    Standardised values have lost their mean in the engine already, before rows are float32: prices of a stable coin
+    and volatilities of a long window move in their last digits only.
+    """
 
     shift: float = 0.0
     scale: float = 1.0
@@ -68,7 +71,7 @@ PLAIN, BENT = Shape(), Shape(bent=True)
 
 
 def raw_nodes(source: str, inputs: tuple[str, ...]) -> dict[str, Node]:
-    """Return the raw value of every market slot, in slot order."""
+    """Return the raw value of every market slot, in slot order, and then the range that stands for an unknown one."""
     up, low = bands()
     width, gap = named("WIDTH", up - low), macd_line() - SIGNAL
     fear_greed = column("fear_greed")
@@ -112,12 +115,18 @@ def raw_nodes(source: str, inputs: tuple[str, ...]) -> dict[str, Node]:
     unread = {name for name in EXTERNAL if not set(inputs).issuperset(CATALOG[name].needs)}
     nodes |= dict.fromkeys(unread, UNKNOWN)
     assert tuple(nodes) == MARKET, "the graphs are not in slot order"
-    return nodes
+    return nodes | {ATR_MISSING: 0.01 * C}
+
+
+def centred(nodes: dict[str, Node], means: Mapping[str, float]) -> dict[str, Node]:
+    """Return the raw values with the training mean taken off those that are standardised."""
+    means = {**means, ATR_MISSING: means["atr"]}
+    return {name: node - means[name] if name in means else node for name, node in nodes.items()}
 
 
 def shapes(statistics: Statistics) -> dict[str, Shape]:
     """Return the shape of every market slot; where a deviation or a scale is 0, it is such that the slot is 0."""
-    source, means, stds = statistics.source, statistics.means, statistics.stds
+    source, stds = statistics.source, statistics.stds
     given = {
         "log_volume_norm": Shape(scale=statistics.quote_scale or math.inf),  # these two and vol_proxy go through
         "rel_volume": Shape(scale=statistics.volume_scale or math.inf),  # tanh(ln(1 + z)) on top
@@ -130,7 +139,7 @@ def shapes(statistics: Statistics) -> dict[str, Shape]:
         "fear_greed_value": Shape(scale=100.0),
     }
     for name in STANDARDISED:
-        given[name] = Shape(0.0 if name in LEVELS else means[name], stds[name] or math.inf, bent=True)
+        given[name] = Shape(scale=stds[name] or math.inf, bent=True)
     return {name: given.get(name, PLAIN) for name in MARKET}
 
 

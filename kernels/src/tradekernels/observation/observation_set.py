@@ -19,7 +19,7 @@ from ..features.primitives import COLUMNS
 from ..features.span import UNITS, milliseconds
 from . import _observation
 from .agent import read_agent, read_prices
-from .market import LEVELS, MARKET, MISSING, raw_nodes, shapes, source_of
+from .market import MARKET, MISSING, centred, raw_nodes, shapes, source_of
 from .raw import compile_raw, raw_rows, read_rows
 from .slots import MAX_NUM_TOKENS, Slot, blocks_of, slots_of
 from .statistics import Statistics, garch_parameters
@@ -63,8 +63,7 @@ class ObservationSet:
             "absent": list(statistics.absent),
             "window_table": statistics.window_table,
         }
-        nodes = raw_nodes(statistics.source, self.inputs)
-        nodes |= {name: nodes[name] - statistics.means[name] for name in LEVELS}
+        nodes = centred(raw_nodes(statistics.source, self.inputs), statistics.means)
         compiled = compile_raw(nodes, self.inputs, self.bar_ms, statistics.parameters)
         self._program = compiled.program
         self.warmup: int = compiled.warmup

@@ -18,14 +18,14 @@ from ..features.frame import read_frame
 from ..features.primitives import COLUMNS
 from ..features.program import Program, compile_program
 from ..features.resolve import resolve
-from .market import ATR_MISSING, INPUTS
+from .market import INPUTS
 
 CHUNK = 2048  # rows at a time: they stay in the cache
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """The raw values of a set: MARKET in slot order, and then `ATR_MISSING`."""
+    """The raw values of a set: its market slots in order, and then what stands for an unknown ATR."""
 
     program: Program
     keys: tuple[str, ...]  # of the recurrences, windows in bars and parameters included
@@ -36,13 +36,13 @@ def compile_raw(
     nodes: dict[str, Node], inputs: tuple[str, ...], bar_ms: int, parameters: Mapping[str, float]
 ) -> Compiled:
     """Return the program for the raw values, each NaN until it is defined; flags count with the mean they speak of."""
-    roots = resolve((*nodes.values(), ATR_MISSING), bar_ms, parameters, ONE_EACH)
+    roots = resolve(tuple(nodes.values()), bar_ms, parameters, ONE_EACH)
     warmups = warmups_of(*roots)
-    first = dict(zip(nodes, (warmups[root][0] for root in roots), strict=False))
+    first = dict(zip(nodes, (warmups[root][0] for root in roots), strict=True))
     first |= {f"{name}_valid": first[name] for name in ("ma5", "ma20")}
     read = {str(node.value) for node in nodes_of(*roots) if node.operation.name == "column"}
     never_known = sorted(read - {*COLUMNS, *inputs})
-    program = compile_program(roots, (*COLUMNS, *inputs, *never_known), bar_ms, (*first.values(), 0))
+    program = compile_program(roots, (*COLUMNS, *inputs, *never_known), bar_ms, tuple(first.values()))
     return Compiled(program, tuple(root.key for root in roots), max(settled for _, settled in warmups.values()))
 
 
