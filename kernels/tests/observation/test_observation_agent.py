@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from observation_twin import account as slots_of_account
 
-from tradekernels.observation import AGENT_FIELDS, AgentWindow
+from tradekernels.observation import AGENT_FIELDS, SLOTS, AgentWindow
 
 #  cash, units, bought, sold, fills, spread sum, spread count, filled, placed     slots 21 to 26, at a price of 100
 BY_HAND = [
@@ -46,6 +46,24 @@ def test_filling_in_observing_and_computing_agree(sets, observed_frame, accounts
     exact = observations.market(frame, dtype=np.float64)
     observations.fill_agent(exact, agent, frame["close"])
     assert_array_equal(exact, observations.compute(frame, agent, dtype=np.float64))
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+SUM = st.floats(0, allow_infinity=False)
+
+
+@given(
+    st.tuples(FINITE, FINITE, SUM, SUM, SUM, FINITE, SUM, SUM, SUM),
+    st.floats(0, exclude_min=True, allow_infinity=False),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_account_gives_finite_slots_in_range(sets, account, price):
+    """OBS-56: the largest doubles included."""
+    row = np.zeros(56, dtype=np.float32)
+    slots = sets().observe(row, account, price)[21:27]
+    assert np.isfinite(slots).all()
+    for value, slot in zip(slots, SLOTS[21:27], strict=True):
+        assert np.float32(slot.range[0]) <= value <= np.float32(slot.range[1]), slot.name
 
 
 EVENT = st.one_of(

@@ -59,6 +59,7 @@ def test_half_a_book_is_no_book(sets, observed_frame):
         ("fear_greed", -1.0),
         ("hours_since_event", -0.1),
         ("event_high", 2.0),
+        ("taker_buy_volume", -1.0),
         ("quote_volume", np.inf),
     ],
 )
@@ -203,6 +204,15 @@ def test_a_training_range_is_checked(observed_frame):
     frame["close"][1] = -1
     with pytest.raises(ValueError, match=r"ETH/USDT: close in row 1 is -1\.0"):
         fit({"ETH/USDT": frame}, "15m")
+
+
+def test_frames_may_come_alone_in_a_list_by_pair_or_as_pandas(observed_frame):
+    """They are the same training range."""
+    pd = pytest.importorskip("pandas")
+    frame = observed_frame(50)
+    table = pd.DataFrame(frame | {"date": pd.to_datetime(frame["date"], unit="ms", utc=True)})
+    for frames in (frame, [frame], {"A": frame}, table, [table], {"A": table}):
+        assert fit(frames, "15m") == fit(frame, "15m")
 
 
 def test_statistics_say_what_the_training_range_was(observed_frame):

@@ -31,7 +31,7 @@ def test_nothing_looks_ahead(sets, observed_frame, bits, seed, cut, later, sourc
     n_rows=st.integers(1, 400),
     source=st.sampled_from(SOURCES),
     timeframe=st.sampled_from(TIMEFRAMES),
-    scale=st.sampled_from([1e-12, 1.0, 1e12]),
+    scale=st.sampled_from([1e-200, 1e-12, 1.0, 1e12, 1e200]),
     quiet=st.floats(0, 1),
     dtype=st.sampled_from([np.float32, np.float64]),
 )

@@ -59,9 +59,9 @@ cdef inline int agent_fault(const double* agent) noexcept nogil:
 cdef inline void agent_slots(const double* agent, double price, double* out) noexcept nogil:
     """Write slots 21 to 26 (OBS-21..26) of an account whose units are worth `price` each."""
     cdef double position = agent[UNITS] * price, worth = agent[CASH] + position
-    cdef double traded = agent[BOUGHT] + agent[SOLD]
+    cdef double traded = agent[BOUGHT] + agent[SOLD], share = position / worth
     out[0] = clipped(agent[CASH] / worth, 0.0, 1.0) if worth > 0.0 else 1.0
-    out[1] = tanh(position / worth) if worth > 0.0 else 0.0
+    out[1] = tanh(share if share == share else 1.0) if worth > 0.0 else 0.0  # a position beyond 1e308 is all of it
     out[2] = tanh((agent[BOUGHT] - agent[SOLD]) / traded) if traded > 0.0 else 0.0
     out[3] = tanh(agent[FILLS] / WINDOW)
     out[4] = clipped(agent[SPREAD_SUM] / agent[SPREAD_COUNT], -0.1, 0.1) if agent[SPREAD_COUNT] > 0.0 else 0.0

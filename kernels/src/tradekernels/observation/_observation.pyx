@@ -53,7 +53,8 @@ cdef inline void market_slots(const number* raw, const Scaling* s, number* out) 
         bent = bent if bent < s.high[k] else s.high[k]
         y[k] = bent if z == z else s.missing[k]
     if raw[ATR] != raw[ATR]:
-        y[ATR] = tanh((<double> raw[N_MARKET] - s.shift[ATR]) / s.scale[ATR])
+        z = (<double> raw[N_MARKET] - s.shift[ATR]) / s.scale[ATR]
+        y[ATR] = tanh(z) if z == z else 0.0
     for k in range(AGENT):
         out[k] = <number> y[k]
     for k in range(AGENT, N_MARKET):

@@ -14,7 +14,7 @@ from ..features import CATALOG
 from ..features.catalog.indicators import QUOTE, atr, bands, macd_line, rsi
 from ..features.catalog.momentum import CCI
 from ..features.catalog.trend import SIGNAL
-from ..features.expression import Node, column, constant, named
+from ..features.expression import Node, column, constant
 from ..features.primitives import UNKNOWN, C, V, known, sign, sma, total, where
 from .slots import AGENT, EXTERNAL, SLOTS
 
@@ -27,9 +27,9 @@ BOOK = (
     "order_flow_imbalance", "mean_top_depth",
 )  # fmt: skip
 # What a frame may have besides candles, and the values it may take; NaN where it is not known.
-_ANY = (-math.inf, math.inf)
 INPUTS: dict[str, tuple[float, float]] = {
-    TAKER: _ANY, "quote_volume": _ANY, **dict.fromkeys(BOOK, _ANY),
+    **dict.fromkeys((TAKER, "quote_volume", *BOOK), (0.0, math.inf)),
+    "order_flow_imbalance": (-math.inf, math.inf),
     "event_high": (0.0, 1.0),  # 1 if an event of high importance falls in the bar
     "hours_since_event": (0.0, math.inf),  # at the close
     "fear_greed": (0.0, 100.0),  # the index as it was known at the close
@@ -73,7 +73,7 @@ PLAIN, BENT = Shape(), Shape(bent=True)
 def raw_nodes(source: str, inputs: tuple[str, ...]) -> dict[str, Node]:
     """Return the raw value of every market slot, in slot order, and then the range that stands for an unknown one."""
     up, low = bands()
-    width, gap = named("WIDTH", up - low), macd_line() - SIGNAL
+    width, gap = up - low, macd_line() - SIGNAL
     fear_greed = column("fear_greed")
     nodes = {
         "price": C,

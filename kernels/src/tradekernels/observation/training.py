@@ -103,10 +103,8 @@ def fit(frames: Any, timeframe: str, parameters: Mapping[str, float] | None = No
 
 def _by_pair(frames: Any) -> dict[str, Any]:
     """Return frames by a name for messages, from one of them, a sequence or a mapping."""
-    if "close" in frames:
-        return {"frame": frames}
-    if isinstance(frames, Mapping):
-        return {str(pair): frame for pair, frame in frames.items()}
+    if hasattr(frames, "keys"):  # a DataFrame has them too
+        return {"frame": frames} if "close" in frames else {str(pair): frame for pair, frame in frames.items()}
     return {f"frame {k}": frame for k, frame in enumerate(frames)}
 
 
