@@ -21,7 +21,7 @@ from . import _observation
 from .agent import read_agent, read_prices
 from .market import MARKET, MISSING, centred, raw_nodes, shapes, source_of
 from .raw import compile_raw, raw_rows, read_rows
-from .slots import MAX_NUM_TOKENS, Slot, blocks_of, slots_of
+from .slots import MAX_NUM_TOKENS, VERSION, Slot, blocks_of, slots_of
 from .statistics import Statistics, garch_parameters
 from .stream import Stream
 
@@ -69,6 +69,7 @@ class ObservationSet:
         self.warmup: int = compiled.warmup
         self._assembler = _observation.Assembler(_scaling(statistics), _token_block(len(tokens), max_num_tokens))
         content = {
+            "version": VERSION,
             "slots": [[slot.index, name, slot.block] for slot, name in zip(self.slots, self.names, strict=True)],
             "recurrences": compiled.keys,
             "statistics": asdict(statistics),

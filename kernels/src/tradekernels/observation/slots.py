@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+VERSION = 1  # part of every digest: raise it when `_observation.pyx` makes another value of the same raw one
 MAX_NUM_TOKENS = 1  # pairs that one model tells apart; a larger number lengthens the one-hot block (OBS-58)
 
 # First index of each block; a block ends where the next one begins (OBS-57).
