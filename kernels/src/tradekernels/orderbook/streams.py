@@ -1,0 +1,73 @@
+"""Orders the messages of a capture twice. From: capture.py. To: feed.py, as the venue's and the trader's stream.
+
+The venue's stream is sorted by exchange time, the trader's by time of receipt, both stably (LOB-5). What is in them
+depends on the discipline (LOB-3): `arrival` takes every row as it comes; `venue` builds the book that the exchange
+documents, from a snapshot and the diffs that are newer than it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._streams import venue_stream
+
+_DIFF, _TRADE, _SNAPSHOT = 0, 1, 2
+
+
+def stable_order(times: np.ndarray) -> np.ndarray:
+    """Return the indices that sort times stably, as int64."""
+    if len(times) == 0 or (times[1:] >= times[:-1]).all():
+        return np.arange(len(times))
+    return np.argsort(times, kind="stable")
+
+
+def fill_times(messages: np.ndarray) -> None:
+    """Give snapshots that state no time (spot) that of the newest diff they hold, else of the nearest message."""
+    for k in np.flatnonzero(messages["exchange_time_ns"] == 0):
+        before = messages[:k]
+        known = before[(before["exchange_time_ns"] > 0) & (before["kind"] == _DIFF)]
+        held = known[known["update_id"] <= messages["update_id"][k]]
+        around = messages["exchange_time_ns"][k:]
+        later = around[around > 0]
+        messages["exchange_time_ns"][k] = (
+            held["exchange_time_ns"].max() if len(held) else known["exchange_time_ns"].min() if len(known)
+            else later[0] if len(later) else messages["local_time_ns"][k]
+        )  # fmt: skip
+
+
+def arrival_streams(messages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (venue's, trader's) stream of all messages as int32 indices."""
+    venue, trader = (stable_order(messages[name]) for name in ("exchange_time_ns", "local_time_ns"))
+    return venue.astype(np.int32), trader.astype(np.int32)
+
+
+def venue_streams(messages: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
+    """Return (venue's stream, trader's stream, gaps as (message, expected id, stated id), counts)."""
+    received = stable_order(messages["local_time_ns"])
+    stream = np.empty(len(messages), np.int32)
+    gaps = np.empty((len(messages), 3), np.int64)
+    while True:
+        n, n_gaps, n_old, n_stale, n_waiting = venue_stream(messages, received, stream, gaps)
+        if n >= 0:
+            break
+        stream = np.empty(2 * len(stream), np.int32)
+    trader = stream[:n].copy()
+    counts = {"old_diffs": n_old, "stale_snapshots": n_stale, "diffs_without_snapshot": n_waiting, "gaps": n_gaps}
+    return _venue_order(messages, trader), trader, gaps[:n_gaps], counts
+
+
+def _venue_order(messages: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Return the used messages once each, by exchange time; among those of the book, the update ids have the word."""
+    used = np.unique(used)
+    kind = messages["kind"][used]
+    time, place = messages["exchange_time_ns"][used], np.arange(len(used))
+    book = np.flatnonzero(kind != _TRADE)
+    ids = messages["update_id"][used][book]
+    by_id = book[np.lexsort((kind[book] != _SNAPSHOT, ids))]  # a snapshot goes before the diffs that it may need
+    time[by_id] = np.maximum.accumulate(time[by_id])
+    place[by_id] = np.maximum.accumulate(place[by_id])
+    rank = np.zeros(len(used), np.int64)
+    rank[by_id] = np.arange(len(by_id))
+    if (time[1:] >= time[:-1]).all() and (by_id == book).all():
+        return used.astype(np.int32)
+    return used[np.lexsort((rank, place, time))].astype(np.int32)
