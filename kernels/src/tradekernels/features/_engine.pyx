@@ -36,7 +36,7 @@ cdef packed struct Instruction:
     long long n      # window, in bars
     long long start  # bar of the first valid input; for STORE the feature's warm-up
     long long state  # offset of the node's state
-    long long lanes  # 4: this recursive mean and the three after it read nothing of each other and run side by side
+    long long lanes  # this recursive mean and those after it that read nothing of each other and run side by side
     double alpha     # weight of the newest value in a recursive mean, a quantile's place, a field of the calendar
 
 
@@ -73,34 +73,82 @@ ctypedef fused output:
     double
 
 
-cdef void store(const double* x, output* out, Py_ssize_t n_bars, Py_ssize_t stride, Py_ssize_t cold) noexcept nogil:
+cdef void store(const double* x, output* column, Py_ssize_t n_bars, Py_ssize_t cold) noexcept nogil:
     """Write one output column of a block: NaN for its first `cold` bars."""
     cdef Py_ssize_t i
     for i in range(min(cold, n_bars)):
-        out[i * stride] = NAN
+        column[i] = NAN
     for i in range(max(cold, 0), n_bars):
-        out[i * stride] = <output> x[i]
+        column[i] = <output> x[i]
+
+
+cdef extern from *:
+    """
+    /* Turn four columns of four floats, `stride` apart, into four rows, `width` apart. */
+    #if defined(__SSE__)
+    #include <xmmintrin.h>
+    static inline void turn_four(const float* columns, Py_ssize_t stride, float* rows, Py_ssize_t width) {
+        __m128 a = _mm_loadu_ps(columns), b = _mm_loadu_ps(columns + stride);
+        __m128 c = _mm_loadu_ps(columns + 2 * stride), d = _mm_loadu_ps(columns + 3 * stride);
+        _MM_TRANSPOSE4_PS(a, b, c, d);
+        _mm_storeu_ps(rows, a);
+        _mm_storeu_ps(rows + width, b);
+        _mm_storeu_ps(rows + 2 * width, c);
+        _mm_storeu_ps(rows + 3 * width, d);
+    }
+    #else
+    static inline void turn_four(const float* columns, Py_ssize_t stride, float* rows, Py_ssize_t width) {
+        for (int i = 0; i < 4; i++)
+            for (int k = 0; k < 4; k++) rows[i * width + k] = columns[k * stride + i];
+    }
+    #endif
+    """
+    void turn_four(const float* columns, Py_ssize_t stride, float* rows, Py_ssize_t width) nogil
+
+
+cdef void lay_out(const output* columns, output* rows, Py_ssize_t n_bars, Py_ssize_t n_features,
+                  Py_ssize_t stride) noexcept nogil:
+    """Turn the columns of a block, `stride` apart, into rows: in tiles, so that every cache line is written once."""
+    cdef Py_ssize_t i, k, row, column, whole_rows = 0, whole_columns = 0
+    if output is float:
+        whole_rows, whole_columns = n_bars - n_bars % 4, n_features - n_features % 4
+        for row in range(0, whole_rows, 16):
+            for column in range(0, whole_columns, 4):
+                for i in range(row, min(row + 16, whole_rows), 4):
+                    turn_four(columns + column * stride + i, stride, rows + i * n_features + column, n_features)
+    for row in range(0, n_bars, 16):
+        for column in range(0, n_features, 16):
+            for i in range(row, min(row + 16, n_bars)):
+                for k in range(column if i >= whole_rows else max(column, whole_columns), min(column + 16, n_features)):
+                    rows[i * n_features + k] = columns[k * stride + i]
 
 
 cdef bint side_by_side(const Instruction* it, double** slots, double* state, Py_ssize_t n_bars) noexcept nogil:
-    """Run four recursive means together, unless one of them is still at its seed."""
-    cdef Py_ssize_t k
-    cdef double* x[4]
-    cdef double* y[4]
-    cdef double* own[4]
-    cdef double alpha[4]
-    for k in range(4):
-        x[k], y[k], own[k], alpha[k] = slots[it[k].a], slots[it[k].out], state + it[k].state, it[k].alpha
-        if own[k][0] < it[k].start + it[k].n:
+    """Run two to eight recursive means together, unless one of them is still at its seed."""
+    cdef Py_ssize_t k, lane
+    cdef double* x[8]
+    cdef double* y[8]
+    cdef double* own[8]
+    cdef double alpha[8]
+    for k in range(8):
+        lane = min(k, it.lanes - 1)  # lanes that are left over do the last one's work once more
+        x[k], y[k], own[k], alpha[k] = slots[it[lane].a], slots[it[lane].out], state + it[lane].state, it[lane].alpha
+        if own[k][0] < it[lane].start + it[lane].n:
             return False
-    _recursive.four_recursive_means(x, y, n_bars, own, alpha)
+    if it.lanes > 4:
+        _recursive.eight_recursive_means(x, y, n_bars, own, alpha)
+    else:
+        _recursive.four_recursive_means(x, y, n_bars, own, alpha)
     return True
 
 
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
-                  const long long* date, const double* step, double bar_ms, Py_ssize_t n_bars, output* out,
-                  Py_ssize_t n_features) noexcept nogil:
-    """Take one block of bars through every instruction. `step` is the number of grid cells since the bar before."""
+                  const long long* date, const double* step, double bar_ms, Py_ssize_t n_bars, output* columns,
+                  Py_ssize_t stride) noexcept nogil:
+    """Take one block of bars through every instruction, to output columns that lie `stride` apart.
+
+    `step` is the number of grid cells since the bar before.
+    """
     cdef Py_ssize_t k = -1, i
     cdef Py_ssize_t seen = <Py_ssize_t> state[0]
     cdef const Instruction* it
@@ -116,7 +164,7 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         b = slots[it.b]
         own = state + it.state
         if it.code == STORE:
-            store(a, out + it.out, n_bars, n_features, it.start - seen)
+            store(a, columns + it.out * stride, n_bars, it.start - seen)
             continue
         y = slots[it.out]
         if it.code == CLOSE_TIME:
@@ -226,8 +274,8 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == PREVIOUS_DAY:
             _calendar.previous_day(a, b, y, n_bars, own, it.alpha)
         elif it.code == RECURSIVE_MEAN:
-            if it.lanes == 4 and side_by_side(it, slots, state, n_bars):
-                k += 3
+            if it.lanes > 1 and side_by_side(it, slots, state, n_bars):
+                k += it.lanes - 1
             else:
                 _recursive.recursive_mean(a, y, n_bars, own, it.n, it.start, it.alpha)
     state[0] = seen + n_bars
@@ -284,6 +332,7 @@ cdef class Machine:
         """Write the rows of `date` and `columns` (contiguous, checked, of equal length; None is unknown) to `out`."""
         cdef Py_ssize_t n_bars = out.shape[0], n_features = out.shape[1], done = 0, size, k
         cdef const double[::1] column
+        cdef output* block_columns
         if n_bars == 0:
             return
         for k in range(self.n_columns):
@@ -292,6 +341,9 @@ cdef class Machine:
             else:
                 column = columns[k]
                 self.columns[k] = &column[0]
+        block_columns = <output*> PyMem_Malloc(n_features * self.block * sizeof(output))
+        if block_columns == NULL:
+            raise MemoryError
         with nogil:
             while done < n_bars:
                 size = min(self.block, n_bars - done)
@@ -301,8 +353,10 @@ cdef class Machine:
                 if self.timed:
                     grid_steps(&date[done], self.state[1], self.bar_ms, size, &self.step[0])
                 execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date[done],
-                        &self.step[0], self.bar_ms, size, &out[done, 0], n_features)
+                        &self.step[0], self.bar_ms, size, block_columns, self.block)
+                lay_out(block_columns, &out[done, 0], size, n_features, self.block)
                 done += size
+        PyMem_Free(block_columns)
 
     def push(self, tuple candle):
         """Take one bar (ms, open, high, low, close, volume) to `row`; False, and nothing done, if it is no candle.
@@ -328,7 +382,7 @@ cdef class Machine:
         if self.timed:
             grid_steps(&date, self.state[1], self.bar_ms, 1, &self.step[0])
         execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date, &self.step[0],
-                self.bar_ms, 1, &self.row[0, 0], self.row.shape[1])
+                self.bar_ms, 1, &self.row[0, 0], 1)
         return True
 
 

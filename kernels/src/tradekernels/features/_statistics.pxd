@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memmove
 
 cdef enum:
     ROOM = 64  # rows that a line takes in before it moves
-    TILE = 8   # windows side by side
+    TILE = 16  # windows side by side
 
 
 cdef inline Py_ssize_t next_place(double* state, Py_ssize_t n, Py_ssize_t n_lines) noexcept nogil:
@@ -27,79 +27,104 @@ cdef inline Py_ssize_t next_place(double* state, Py_ssize_t n, Py_ssize_t n_line
     return place
 
 
+cdef inline void rows_to_suffixes(double* suffix, Py_ssize_t n) noexcept nogil:
+    """Turn the rows of a lap, (count 0 or 1, value), into count, mean and squares of all that follow them."""
+    cdef Py_ssize_t j
+    cdef double count = 0.0, first = 0.0, sum = 0.0, squares = 0.0, mean = 0.0, was, value
+    cdef double* at
+    for j in range(n - 1, -1, -1):
+        at = suffix + 3 * j
+        if at[0] != 0.0:
+            value = at[1]
+            if count == 0.0:
+                first, mean = value, value
+            was = mean
+            count += 1.0
+            sum += value - first
+            mean = first + sum / count
+            squares += (value - was) * (value - mean)
+        at[0], at[1], at[2] = count, mean, squares
+
+
 cdef inline void timed_std(const double* x, const double* step, double* y, Py_ssize_t n_bars, double* state,
                            Py_ssize_t n) noexcept nogil:
     # Population deviation of the rows in the last n cells of the time grid; step is in cells since the row before.
-    # Chan et al. (1979), as window_std, with counts. state: place; count, mean, squared deviations of the prefix; then
-    # n + 1 suffixes of these three, the last of them empty
-    cdef Py_ssize_t i, j, k, missing, place = <Py_ssize_t> state[0]
-    cdef double count = state[1], mean = state[2], squares = state[3], delta, total
-    cdef double* suffix = state + 4
+    # As window_std, with counts. state: place; count, first value, sum of differences to it, squares of the prefix; then
+    # n + 1 suffixes of count, mean, squares, the last of them empty
+    cdef Py_ssize_t i, k, missing, place = <Py_ssize_t> state[0]
+    cdef double count = state[1], first = state[2], sum = state[3], squares = state[4]
+    cdef double delta, mean, was, total, share, scale = 1.0 / n
+    cdef double* suffix = state + 5
     cdef double* at
+    mean = first + sum / count if count > 0.0 else 0.0
     for i in range(n_bars):
         missing = 0
         if step[i] > 1.0:
             missing = <Py_ssize_t> step[i] - 1 if step[i] <= n else n
         for k in range(missing, -1, -1):  # the missing cells, then the row
             at = suffix + 3 * place
-            if k == 0:
-                count += 1.0
-                delta = x[i] - mean
-                mean += delta / count
-                squares += delta * (x[i] - mean)
-                total = count + at[3]
-                delta = at[4] - mean
-                y[i] = sqrt((squares + at[5] + delta * delta * (count * at[3] / total)) / total)
             at[0], at[1] = (1.0 if k == 0 else 0.0), x[i]
+            if k == 0:
+                if count == 0.0:
+                    first, sum, squares, mean = x[i], 0.0, 0.0, x[i]
+                was = mean
+                count += 1.0
+                sum += x[i] - first
+                mean = first + sum / count
+                squares += (x[i] - was) * (x[i] - mean)
+                total = count + at[3]
+                share = scale if total == n else 1.0 / total
+                delta = at[4] - mean
+                y[i] = (squares + at[5] + delta * delta * (count * at[3] * share)) * share
             place += 1
             if place == n:
-                count, mean, squares = 0.0, 0.0, 0.0
-                for j in range(n - 1, -1, -1):
-                    at = suffix + 3 * j
-                    if at[0] != 0.0:
-                        count += 1.0
-                        delta = at[1] - mean
-                        mean += delta / count
-                        squares += delta * (at[1] - mean)
-                    at[0], at[1], at[2] = count, mean, squares
-                count, mean, squares = 0.0, 0.0, 0.0
+                rows_to_suffixes(suffix, n)
                 place = 0
-    state[0], state[1], state[2], state[3] = place, count, mean, squares
+                count = 0.0
+    for i in range(n_bars):
+        y[i] = sqrt(0.0 if y[i] < 0.0 else y[i])  # of equal values but for a rounding
+    state[0], state[1], state[2], state[3], state[4] = place, count, first, sum, squares
 
 
 cdef inline void window_covariance(const double* a, const double* b, double* y, Py_ssize_t n_bars, double* state,
                                    Py_ssize_t n) noexcept nogil:
-    # Population covariance, as window_std; for products of deviations after Pebay (2008). state: place; means and
-    # products of the prefix; then n + 1 suffixes of these three, the last of them empty
+    # Population covariance, as window_std; for products of deviations after Pebay (2008). state: place; first value and
+    # sum of differences of a, of b, products of the prefix; then n + 1 suffixes of mean, mean, products, the last empty
     cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0]
-    cdef double mean_a = state[1], mean_b = state[2], products = state[3], delta_a, delta_b, count
-    cdef double scale = 1.0 / n
-    cdef double* suffix = state + 4
+    cdef double first_a = state[1], sum_a = state[2], first_b = state[3], sum_b = state[4], products = state[5]
+    cdef double mean_a, mean_b, was_a, delta_a, delta_b, count, scale = 1.0 / n
+    cdef double* suffix = state + 6
     cdef double* at
+    mean_a = first_a + sum_a / place if place else 0.0
     for i in range(n_bars):
+        if place == 0:
+            first_a, sum_a, first_b, sum_b, products, mean_a = a[i], 0.0, b[i], 0.0, 0.0, a[i]
         at = suffix + 3 * place
         count = place + 1
-        delta_a, delta_b = a[i] - mean_a, b[i] - mean_b
-        mean_a += delta_a / count
-        mean_b += delta_b / count
-        products += delta_a * (b[i] - mean_b)
+        was_a = mean_a
+        sum_a += a[i] - first_a
+        sum_b += b[i] - first_b
+        mean_a, mean_b = first_a + sum_a / count, first_b + sum_b / count
+        products += (a[i] - was_a) * (b[i] - mean_b)
         delta_a, delta_b = at[3] - mean_a, at[4] - mean_b
         y[i] = (products + at[5] + delta_a * delta_b * (count * (n - count) * scale)) * scale
         at[0], at[1] = a[i], b[i]
         place += 1
         if place == n:
-            mean_a, mean_b, products = 0.0, 0.0, 0.0
+            sum_a = sum_b = products = 0.0
+            first_a, first_b = a[i], b[i]
+            was_a = first_a
             for j in range(n - 1, -1, -1):
                 at = suffix + 3 * j
                 count = n - j
-                delta_a, delta_b = at[0] - mean_a, at[1] - mean_b
-                mean_a += delta_a / count
-                mean_b += delta_b / count
-                products += delta_a * (at[1] - mean_b)
+                sum_a += at[0] - first_a
+                sum_b += at[1] - first_b
+                mean_a, mean_b = first_a + sum_a / count, first_b + sum_b / count
+                products += (at[0] - was_a) * (at[1] - mean_b)
                 at[0], at[1], at[2] = mean_a, mean_b, products
-            mean_a, mean_b, products = 0.0, 0.0, 0.0
+                was_a = mean_a
             place = 0
-    state[0], state[1], state[2], state[3] = place, mean_a, mean_b, products
+    state[0], state[1], state[2], state[3], state[4], state[5] = place, first_a, sum_a, first_b, sum_b, products
 
 
 ctypedef void (*Kernel)(const double* x, double* y, Py_ssize_t n, Py_ssize_t k, Py_ssize_t lanes) noexcept nogil

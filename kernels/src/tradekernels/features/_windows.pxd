@@ -105,45 +105,53 @@ cdef inline void bars_since_extreme(const double* x, double* y, Py_ssize_t n_bar
     state[2] = prefix_place
 
 
+cdef inline void last_to_first(double* mean, double* squares, Py_ssize_t n) noexcept nogil:
+    """Turn the values of a lap into means and squared deviations of all that follow them, themselves included."""
+    cdef Py_ssize_t j
+    cdef double last = mean[n - 1], sum = 0.0, total = 0.0, value, now, was = last
+    squares[n - 1] = 0.0
+    for j in range(n - 2, -1, -1):
+        value = mean[j]
+        sum += value - last
+        now = last + sum / <double> (n - j)
+        total += (value - was) * (value - now)
+        mean[j], squares[j] = now, total
+        was = now
+
+
 cdef inline void window_std(const double* x, double* y, Py_ssize_t n_bars, double* state,
                             Py_ssize_t n) noexcept nogil:
-    # Population deviation. An aggregate is (count, mean, sum of squared deviations), combined after Chan et al. (1979):
-    # equal values leave deviations of exactly 0. state: place, prefix mean and squares; n + 1 suffix means, squares.
-    cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0]
-    cdef double mean = state[1], squares = state[2], delta, step, count, others
-    cdef double* suffix_mean = state + 3
+    # Population deviation. An aggregate is (mean, sum of squared deviations), combined after Chan et al. (1979). Its mean
+    # is kept as a sum of differences to its first value: equal values leave exactly 0, and rows wait for one addition.
+    # state: place; first value, sum of differences, squares of the prefix; n + 1 suffix means, squares.
+    cdef Py_ssize_t i, place = <Py_ssize_t> state[0]
+    cdef double first = state[1], sum = state[2], squares = state[3], delta, mean, was, count
+    cdef double* suffix_mean = state + 4
     cdef double* suffix_squares = suffix_mean + n + 1
     cdef double scale = 1.0 / n
+    mean = first + sum / place if place else 0.0
     for i in range(n_bars):
+        if place == 0:
+            first, sum, squares, mean = x[i], 0.0, 0.0, x[i]
+        was = mean
         count = place + 1
-        others = n - count
-        step = 1.0 / count
-        delta = x[i] - mean
-        mean += delta * step
-        squares += delta * (x[i] - mean)
+        sum += x[i] - first
+        mean = first + sum / count
+        squares += (x[i] - was) * (x[i] - mean)
         delta = suffix_mean[place + 1] - mean
-        y[i] = sqrt((squares + suffix_squares[place + 1] + delta * delta * (count * others * scale)) * scale)
+        y[i] = (squares + suffix_squares[place + 1] + delta * delta * (count * (n - count) * scale)) * scale
         suffix_mean[place] = x[i]
         place += 1
         if place == n:
-            mean, squares = suffix_mean[n - 1], 0.0
-            suffix_squares[n - 1] = 0.0
-            for j in range(n - 2, -1, -1):
-                delta = suffix_mean[j] - mean
-                step = 1.0 / <double> (n - j)
-                squares += delta * delta * ((n - j - 1) * step)
-                mean += delta * step
-                suffix_squares[j], suffix_mean[j] = squares, mean
+            last_to_first(suffix_mean, suffix_squares, n)
             place = 0
-            mean = 0.0
-            squares = 0.0
-    state[0] = place
-    state[1] = mean
-    state[2] = squares
+    for i in range(n_bars):
+        y[i] = sqrt(0.0 if y[i] < 0.0 else y[i])  # of equal values but for a rounding
+    state[0], state[1], state[2], state[3] = place, first, sum, squares
 
 
 cdef enum:
-    TILE = 8  # neighbouring windows that are summed side by side
+    TILE = 32  # neighbouring windows that are summed side by side
 
 
 cdef inline double deviation(const double* old, Py_ssize_t n_old, const double* new,

@@ -47,11 +47,7 @@ def _since(n: int) -> list[float]:
 
 
 def _std(n: int) -> list[float]:
-    return [0.0, 0.0, 0.0] + [0.0] * (2 * n + 2)
-
-
-def _merged(n: int) -> list[float]:
-    return [0.0] * (4 + 3 * (n + 1))
+    return [0.0, 0.0, 0.0, 0.0] + [0.0] * (2 * n + 2)
 
 
 def _lines(count: int) -> Callable[[int], list[float]]:
@@ -101,9 +97,9 @@ OPERATIONS = {
         Operation("min", "window", "MIN", _extreme),
         Operation("since_max", "window", "SINCE_MAX", _since),
         Operation("since_min", "window", "SINCE_MIN", _since),
-        Operation("std", "window", "STD", _std),
+        Operation("std", "window", "STD", _std, version=2),
         Operation("mean_deviation", "window", "MEANDEV", lambda n: [NAN] * (n - 1)),
-        Operation("covariance", "window", "COV", _merged),
+        Operation("covariance", "window", "COV", lambda n: [0.0] * (6 + 3 * (n + 1))),
         Operation("slope", "window", "SLOPE", _lines(1)),
         Operation("skew", "window", "SKEW", _lines(1)),
         Operation("kurtosis", "window", "KURTOSIS", _lines(1)),
@@ -114,7 +110,7 @@ OPERATIONS = {
         Operation("tail_mean", "window", "TAIL_MEAN", _heaps),
         Operation("bucket_imbalance", "window", "VPIN", _lines(3)),
         Operation("run_length", "window", "RUN", lambda n: [0.0]),
-        Operation("timed_std", "window", "STD", _merged, timed=True),
+        Operation("timed_std", "window", "STD", lambda n: [0.0] * (5 + 3 * (n + 1)), timed=True),
         Operation("timed_quantile", "window", "QUANTILE", _heaps, timed=True),
         Operation("timed_garch", "window", "GARCH", lambda n: [0.0, *_GARCH * (n + 2)], timed=True),
         Operation("psar", "path", "PSAR", lambda n: [0.0] * 7),

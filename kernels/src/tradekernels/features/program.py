@@ -15,7 +15,7 @@ INSTRUCTION = np.dtype(
     [(name, np.int64) for name in ("code", "out", "a", "b", "c", "d", "n", "start", "state", "lanes")]
     + [("alpha", np.float64)]
 )
-LANES = 4  # recursive means that the engine runs side by side
+LANES = 8  # recursive means that the engine runs side by side, at most
 BLOCK = 512  # bars: the slots of a block stay in the cache
 
 
@@ -63,7 +63,7 @@ class _Slots:
 
 
 def _scheduled(order: list[Node]) -> list[list[Node]]:
-    """Return the nodes, inputs before users, in groups: four recursive means that run side by side, or one node."""
+    """Return the nodes, inputs before users, in groups: recursive means that run side by side, or one node."""
     done: set[Node] = set()
     groups: list[list[Node]] = []
     waiting = order
@@ -76,8 +76,7 @@ def _scheduled(order: list[Node]) -> list[list[Node]]:
             else:
                 held.append(node)
         ready = [node for node in held if done.issuperset(node.inputs)]
-        fours = len(ready) - len(ready) % LANES
-        groups += [ready[k : k + LANES] for k in range(0, fours, LANES)] + [[node] for node in ready[fours:]]
+        groups += [ready[k : k + LANES] for k in range(0, len(ready), LANES)]
         done.update(ready)
         waiting = [node for node in held if node not in done]
     return groups

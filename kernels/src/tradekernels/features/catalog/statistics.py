@@ -2,7 +2,7 @@
 
 from ..expression import Node, named
 from ..feature import Feature
-from ..primitives import C, correlation, floor, larger, ln, ratio, sign, sma, sqrt, std, where
+from ..primitives import C, clip_known, covariance, floor, larger, ln, ratio, sign, sma, sqrt, std, where
 from .indicators import LOG_RETURN, garch, squared
 from .volatility import REALISED_1H
 
@@ -11,6 +11,11 @@ OCTILE = named("octile", floor(8 * Node.make("rank_below", LOG_RETURN, n=64) / 6
 ORDER = named("order", 4 * (C[2] > C[1]) + 2 * (C[1] > C) + (C[2] > C))  # which of six orders three closes are in
 BIPOWER = named("BV", 3.141592653589793 / 2 * sma(abs(LOG_RETURN) * abs(LOG_RETURN[1]), 96))
 FOUR_BARS = named("r_4", ln(C / C[4]))
+
+
+def _autocorrelation(x: Node, k: int, n: int) -> Node:
+    """Pearson correlation of x with its values k bars before, whose deviation is that of k bars ago."""
+    return clip_known(ratio(covariance(x, x[k], n), std(x, n) * std(x, n)[k]), -1.0, 1.0)
 
 
 def _entropy(codes: Node, n: int) -> Node:
@@ -29,7 +34,7 @@ FEATURES = (
     Feature("permutation_entropy", "FEA-159", "statistics", _entropy(ORDER, 64) / 1.791759469228055, "ratio", (0, 1),
             "evenness of the six orders of three closes, 64 bars", "Bandt and Pompe (2002)"),
     *(
-        Feature(f"autocorr_{k}", f"FEA-{i}", "statistics", correlation(LOG_RETURN, LOG_RETURN[k], 96), "ratio", (-1, 1),
+        Feature(f"autocorr_{k}", f"FEA-{i}", "statistics", _autocorrelation(LOG_RETURN, k, 96), "ratio", (-1, 1),
                 f"correlation of returns with those {k} bars before, 96 bars", "Box and Jenkins (1970)")
         for i, k in enumerate((1, 5, 10), start=162)
     ),
