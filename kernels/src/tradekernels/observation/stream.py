@@ -70,12 +70,13 @@ class Stream(_observation.Feed):
             candle, _ = read_bar(bar)
             optional = [bar.get(name, math.nan) for name in inputs]
         else:
-            candle, optional = tuple(bar)[:6], list(bar)[6:]
+            values = tuple(bar)
+            candle, optional = values[:6], list(values[6:])
             if not optional and self._observations.statistics.source == "candles":
                 optional = [math.nan] * len(inputs)
             if len(candle) != 6 or len(optional) != len(inputs):
                 named = ", ".join(inputs) or "no more"
-                raise ValueError(f"bar has {len(bar)} values, expected a candle's 6 and {named}")
+                raise ValueError(f"bar has {len(values)} values, expected a candle's 6 and {named}")
         try:
             return candle, tuple(map(float, optional))
         except (TypeError, ValueError):
