@@ -4,9 +4,9 @@
     engine.process(messages, tape)      # millions a second: no Python call a message
     tape.trades, tape.events            # structured arrays; digest(tape) names their bytes
 
-Orders queue by price, then by time. A smaller order keeps its place, a larger or repriced one goes to the end; an
-iceberg that shows its next piece goes to the end too. A stop is triggered by the first trade at its price or beyond, and
-executed after the message that caused it. Trades print at the price of the order that was there first.
+Orders queue by price, then by time. A smaller order keeps its place, a larger or repriced one goes to the end; so does
+an iceberg that shows its next piece. A stop is triggered by the first trade at its price or beyond, and executed after
+the message that caused it. Trades print at the price of the order that was there first.
 
 Bad input becomes a REJECTED event with a `Reason`, and changes nothing.
 """

@@ -1,0 +1,6 @@
+import numpy as np
+
+def count(candles: np.ndarray, seed: int, prints_per_candle: float, first: np.ndarray) -> int: ...
+def expand(
+    candles: np.ndarray, seed: int, prints_per_candle: float, duration: int, first: np.ndarray, out: np.ndarray
+) -> None: ...
