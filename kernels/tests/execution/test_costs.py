@@ -50,7 +50,7 @@ def test_slippage_by_hand():
     slippage = Slippage(k=0.8, spread_bps=2.0, min_half_spread_bps=0.5)
     assert slippage.bps(1.0, 100.0, 50.0).tolist() == 5.0
     assert slippage.bps(1.0, 100.0, 50.0, spread_bps=0.1).tolist() == 4.5
-    assert slippage.bps([0.0, 4.0], [0.0, 0.0], 10.0).tolist() == [1.0, 9.0]
+    assert slippage.bps([0.0, 4.0], [0.0, 0.0], 10.0).tolist() == [9.0, 9.0]
 
 
 positive = st.floats(0, 1e6, allow_nan=False)

@@ -1,0 +1,260 @@
+"""Many copies of a trading account, stepped at once over candles (ENV-1, LOB-40). From: markets, actions. To: arrays.
+
+At the close of a candle every copy sees the market and its account, and answers with the weight of its worth that it
+wants to hold. The difference is sent as a market order, which arrives late, fills near the next open and pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _environment
+from .markets import PAIR, ROW, Market
+from .settings import SETTINGS, Settings
+from .state import COPY, REASONS
+
+assert (ROW.itemsize, PAIR.itemsize, SETTINGS.itemsize, COPY.itemsize) == _environment.sizes()
+
+
+class Transition(NamedTuple):
+    """What a step gives: arrays that the caller owns."""
+
+    observation: np.ndarray  # float32, (n_copies, n_slots): after the step; the final one where an episode ended
+    reward: np.ndarray  # float64, (n_copies,)
+    terminated: np.ndarray  # bool, (n_copies,): ruined
+    truncated: np.ndarray  # bool, (n_copies,): at the end of its rows
+
+
+class TradingEnvironment:
+    """Copies of one account on one or more markets.
+
+    A copy whose episode has ended begins the next one at the following step, whatever its action, with reward 0
+    (Gymnasium's next-step autoreset): mask that transition when learning.
+
+    The path of copy i follows from the seed, `first_stream + i` and its actions alone: it is the same, bit for bit, for
+    any number of copies and threads.
+
+    Parameters
+    ----------
+    markets : Market or sequence of Market
+        All with the same number of slots.
+    n_copies : int
+    settings : Settings, optional
+    seed : int
+        From 0 to 2^64 - 1.
+    threads : int
+        The copies are divided among them; worth it from some thousand copies on.
+    first_stream : int
+        Number of the first copy's random stream, where several processes share the copies.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or an episode is longer than a market.
+    """
+
+    def __init__(
+        self,
+        markets: Market | Sequence[Market],
+        n_copies: int = 1,
+        settings: Settings | None = None,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        first_stream: int = 0,
+    ) -> None:
+        self.markets = (markets,) if isinstance(markets, Market) else tuple(markets)
+        self.settings = settings or Settings()
+        self.n_copies = _whole("n_copies", n_copies, 1)
+        self.threads = min(_whole("threads", threads, 1), self.n_copies)
+        if not self.markets:
+            raise ValueError("markets is empty, expected at least one")
+        widths = {one.pair: one.observation.shape[1] for one in self.markets}
+        if len(set(widths.values())) > 1:
+            raise ValueError(f"markets have {widths} slots, expected one number")
+        self.n_slots = self.markets[0].observation.shape[1]
+        length = self.settings.episode_length or 1
+        for one in self.markets:
+            if one.last - one.first < length:
+                raise ValueError(f"episode_length is {length}, {one.pair} has only {one.last - one.first} steps")
+        self._copies = np.zeros(self.n_copies, dtype=COPY)
+        self.copies = self._copies.view()  # the state of every copy, to be looked at
+        self.copies.flags.writeable = False
+        self._engine = _environment.Engine(
+            [one.rows_with(self.settings).view(np.uint8) for one in self.markets],
+            [one.observation for one in self.markets],
+            np.concatenate([one.record(self.settings) for one in self.markets]).view(np.uint8),
+            self.settings.record().view(np.uint8),
+            self._copies.view(np.uint8),
+            _whole("first_stream", first_stream, 0),
+        )
+        self._engine.reseed(_whole("seed", seed, 0))
+        self._parts = np.linspace(0, self.n_copies, self.threads + 1).astype(int).tolist()
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self._begun = False
+
+    def empty(self) -> Transition:
+        """Return arrays for `step` to write to."""
+        return Transition(
+            np.zeros((self.n_copies, self.n_slots), dtype=np.float32),
+            np.zeros(self.n_copies),
+            np.zeros(self.n_copies, dtype=np.bool_),
+            np.zeros(self.n_copies, dtype=np.bool_),
+        )
+
+    def reset(
+        self, seed: int | None = None, pairs: Any = None, rows: Any = None, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Begin an episode in every copy and return the observations, float32 of shape (n_copies, n_slots).
+
+        Parameters
+        ----------
+        seed : int, optional
+            Begin the random streams anew; without it they go on.
+        pairs, rows : array_like of int, shape (n_copies,) or one for all, optional
+            Number of the market and first row of each copy's episode; the settings decide by default. This holds for
+            this episode, not for those that follow.
+        out : ndarray, optional
+            To be written instead of a new array.
+        """
+        if seed is not None:
+            self._engine.reseed(_whole("seed", seed, 0))
+        pairs, rows = self._starts(pairs, rows)
+        observation = self.empty().observation if out is None else out
+        if not (observation.shape == (self.n_copies, self.n_slots) and observation.dtype == np.float32):
+            raise ValueError(f"out is {_words(observation)}, expected float32 of {(self.n_copies, self.n_slots)}")
+        self._engine.reset(pairs, rows, observation)
+        self._begun = True
+        return observation
+
+    def step(self, action: np.ndarray, out: Transition | None = None) -> Transition:
+        """Carry every copy one bar on.
+
+        Parameters
+        ----------
+        action : ndarray of float32 or float64, shape (n_copies,)
+            Target weight of the worth, held within [0, 1], or [-1, 1] where the settings allow shorts.
+        out : Transition, optional
+            C-contiguous arrays to be written instead of new ones: rows of a rollout, say.
+
+        Raises
+        ------
+        ValueError
+            If an action is not finite or a shape or type does not fit; nothing has moved then.
+        RuntimeError
+            If there was no `reset`.
+        """
+        if not self._begun:
+            raise RuntimeError("step before reset: no episode has begun")
+        out = self.empty() if out is None else out
+        self._check(action, out)
+        run, bools = self._engine.step, (out.terminated.view(np.uint8), out.truncated.view(np.uint8))
+        if self._pool is None:
+            run(action, out.observation, out.reward, *bools, 0, self.n_copies)
+        else:
+            parts = zip(self._parts[:-1], self._parts[1:], strict=True)
+            for part in [self._pool.submit(run, action, out.observation, out.reward, *bools, *p) for p in parts]:
+                part.result()
+        return out
+
+    def refusals(self) -> dict[str, int]:
+        """Return how many orders were refused in the present episodes of all copies, by reason."""
+        return dict(zip(REASONS, self._copies["refusals"].sum(axis=0).tolist(), strict=True))
+
+    def cash(self) -> np.ndarray:
+        """Return the free quote currency of every copy."""
+        return self._money(self._copies["cash"])
+
+    def units(self) -> np.ndarray:
+        """Return the base currency that every copy holds, negative when short."""
+        lots = np.array([float(one.grid.lot) for one in self.markets])
+        return self._copies["lots"] * lots[self._copies["pair"]]
+
+    def weight(self) -> np.ndarray:
+        """Return the share of its worth that every copy holds, 0 where it is worth nothing."""
+        worth = self._copies["worth"]
+        return np.divide(worth - self.cash(), worth, out=np.zeros(self.n_copies), where=worth > 0)
+
+    def state(self) -> np.ndarray:
+        """Return the state of all copies as bytes: `restore` continues from it bit for bit."""
+        return self._copies.view(np.uint8).copy()
+
+    def restore(self, state: np.ndarray, seed: int) -> None:
+        """Continue from `state()` of an environment with the same markets, settings and number of copies.
+
+        Parameters
+        ----------
+        state : ndarray of uint8
+        seed : int
+            That of the environment which gave the state.
+        """
+        state = np.asarray(state)
+        if state.dtype != np.uint8 or state.shape != (self.n_copies * COPY.itemsize,):
+            expected = f"uint8 of shape {(self.n_copies * COPY.itemsize,)}"
+            raise ValueError(f"state is {_words(state)}, expected {expected}")
+        copies = state.view(COPY)
+        spans = np.array([(one.first, one.last) for one in self.markets])
+        if not ((copies["pair"] >= 0) & (copies["pair"] < len(spans))).all():
+            raise ValueError("state has a pair that is none of the markets")
+        first, last = spans[copies["pair"]].T
+        if not ((first <= copies["row"]) & (copies["row"] <= copies["end"]) & (copies["end"] <= last)).all():
+            raise ValueError("state has a row that its market does not have")
+        rings = (("newest", 20), ("order_at", 60), ("peak_count", 513))
+        if any(((copies[name] < 0) | (copies[name] >= size)).any() for name, size in rings):
+            raise ValueError("state has an index beyond its ring: it is not one that `state` gave")
+        self._engine.reseed(_whole("seed", seed, 0))
+        self._copies[:] = copies
+        self._begun = True
+
+    def _money(self, atoms: np.ndarray) -> np.ndarray:
+        pairs = np.concatenate([one.record(self.settings) for one in self.markets])[self._copies["pair"]]
+        return atoms * pairs["atom_part"] / pairs["atom_whole"]
+
+    def _check(self, action: Any, out: Transition) -> None:
+        """Refuse what the loop could not read or write; cheap, for it is done at every step."""
+        shape = (self.n_copies,)
+        if not (isinstance(action, np.ndarray) and action.shape == shape and action.flags.c_contiguous):
+            raise ValueError(f"action is {_words(action)}, expected a contiguous array of shape {shape}")
+        if action.dtype != np.float32 and action.dtype != np.float64:
+            raise ValueError(f"action is {_words(action)}, expected float32 or float64")
+        bad = self._engine.first_bad(action)
+        if bad >= 0:
+            raise ValueError(f"action of copy {bad} is {action[bad]}, expected a finite weight")
+        expected = ((*shape, self.n_slots), np.float32), (shape, np.float64), (shape, np.bool_), (shape, np.bool_)
+        for name, array, (its_shape, dtype) in zip(Transition._fields, out, expected, strict=True):
+            flags = array.flags
+            if array.shape != its_shape or array.dtype != dtype or not (flags.c_contiguous and flags.writeable):
+                raise ValueError(f"{name} is {_words(array)}, expected writable {dtype.__name__} of {its_shape}")
+
+    def _starts(self, pairs: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        drawn = np.full(self.n_copies, -1, dtype=np.int64)
+        if rows is not None and pairs is None:
+            if len(self.markets) > 1:
+                raise ValueError(f"rows without pairs, expected both where there are {len(self.markets)} markets")
+            pairs = 0
+        if pairs is None:
+            return drawn, drawn
+        chosen = np.ascontiguousarray(np.broadcast_to(np.asarray(pairs, dtype=np.int64), drawn.shape))
+        if not ((chosen >= 0) & (chosen < len(self.markets))).all():
+            raise ValueError(f"pairs is {pairs}, expected 0 to {len(self.markets) - 1}")
+        if rows is None:
+            return chosen, drawn
+        starts = np.ascontiguousarray(np.broadcast_to(np.asarray(rows, dtype=np.int64), drawn.shape))
+        for start, one in zip(starts, (self.markets[pair] for pair in chosen), strict=True):
+            if not one.first <= start < one.last:
+                raise ValueError(f"row is {start}, expected {one.first} to {one.last - 1} of {one.pair}")
+        return chosen, starts
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not least <= value < 2**64:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from {least} on")
+    return int(value)
+
+
+def _words(array: Any) -> str:
+    return f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else repr(type(array))
