@@ -16,6 +16,7 @@ class Machine:
         state: np.ndarray,
         scratch: np.ndarray,
         block: np.ndarray,
+        inverse: np.ndarray,
         bar: np.ndarray,
         row: np.ndarray,
         bar_ms: float,

@@ -68,6 +68,10 @@ CODES = {
 HEADER = 3  # doubles at the head of a state: bars seen, open time of the last one in ms (NaN before the first), bars missing
 
 
+cdef enum:
+    PADDING = 16  # values between the columns of a block: a power of two apart, they would share few places in the cache
+
+
 ctypedef fused output:
     float
     double
@@ -112,10 +116,9 @@ cdef void lay_out(const output* columns, output* rows, Py_ssize_t n_bars, Py_ssi
     cdef Py_ssize_t i, k, row, column, whole_rows = 0, whole_columns = 0
     if output is float:
         whole_rows, whole_columns = n_bars - n_bars % 4, n_features - n_features % 4
-        for row in range(0, whole_rows, 16):
+        for row in range(0, whole_rows, 4):
             for column in range(0, whole_columns, 4):
-                for i in range(row, min(row + 16, whole_rows), 4):
-                    turn_four(columns + column * stride + i, stride, rows + i * n_features + column, n_features)
+                turn_four(columns + column * stride + row, stride, rows + row * n_features + column, n_features)
     for row in range(0, n_bars, 16):
         for column in range(0, n_features, 16):
             for i in range(row, min(row + 16, n_bars)):
@@ -143,11 +146,11 @@ cdef bint side_by_side(const Instruction* it, double** slots, double* state, Py_
 
 
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
-                  const long long* date, const double* step, double bar_ms, Py_ssize_t n_bars, output* columns,
-                  Py_ssize_t stride) noexcept nogil:
+                  const long long* date, const double* step, const double* inverse, double bar_ms,
+                  Py_ssize_t n_bars, output* columns, Py_ssize_t stride) noexcept nogil:
     """Take one block of bars through every instruction, to output columns that lie `stride` apart.
 
-    `step` is the number of grid cells since the bar before.
+    `step` is the number of grid cells since the bar before, `inverse[k]` is 1 / k up to the longest window.
     """
     cdef Py_ssize_t k = -1, i
     cdef Py_ssize_t seen = <Py_ssize_t> state[0]
@@ -230,11 +233,11 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == SINCE_MIN:
             _windows.bars_since_extreme(a, y, n_bars, own, it.n, -1.0)
         elif it.code == STD:
-            _windows.window_std(a, y, n_bars, own, it.n)
+            _windows.window_std(a, y, n_bars, own, it.n, inverse)
         elif it.code == MEAN_DEVIATION:
             _windows.mean_deviation(a, y, n_bars, own, it.n)
         elif it.code == COVARIANCE:
-            _statistics.window_covariance(a, b, y, n_bars, own, it.n)
+            _statistics.window_covariance(a, b, y, n_bars, own, it.n, inverse)
         elif it.code == SLOPE:
             _statistics.window_slope(a, y, n_bars, own, it.n)
         elif it.code == SKEW:
@@ -260,7 +263,7 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == TIMED_SUM:
             _timed.timed_sum(a, step, y, n_bars, own, it.n)
         elif it.code == TIMED_STD:
-            _statistics.timed_std(a, step, y, n_bars, own, it.n)
+            _statistics.timed_std(a, step, y, n_bars, own, it.n, inverse)
         elif it.code == TIMED_QUANTILE:
             _order.timed_quantile(a, step, y, n_bars, own, it.n, it.alpha)
         elif it.code == TIMED_GARCH:
@@ -305,6 +308,7 @@ cdef class Machine:
     cdef readonly float[:, ::1] row  # what `push` writes
     cdef double[:, ::1] scratch
     cdef double[::1] unknown, step
+    cdef const double[::1] inverse
     cdef double** slots
     cdef const double** columns
     cdef Py_ssize_t n_columns, block
@@ -312,11 +316,11 @@ cdef class Machine:
     cdef bint timed
 
     def __cinit__(self, const Instruction[::1] program, double[::1] state, double[:, ::1] scratch, double[:, ::1] block,
-                  double[::1] bar, float[:, ::1] row, double bar_ms, bint timed):
+                  const double[::1] inverse, double[::1] bar, float[:, ::1] row, double bar_ms, bint timed):
         cdef Py_ssize_t k, n_scratch = scratch.shape[0]
         self.program, self.state, self.scratch, self.bar, self.row = program, state, scratch, bar, row
-        self.unknown, self.step = block[0], block[1]
-        self.n_columns, self.block, self.bar_ms, self.timed = bar.shape[0], scratch.shape[1], bar_ms, timed
+        self.unknown, self.step, self.inverse = block[0], block[1], inverse
+        self.n_columns, self.block, self.bar_ms, self.timed = bar.shape[0], block.shape[1], bar_ms, timed
         self.columns = <const double**> PyMem_Malloc((self.n_columns + 1) * sizeof(double*))
         self.slots = <double**> PyMem_Malloc((self.n_columns + n_scratch) * sizeof(double*))
         if self.columns == NULL or self.slots == NULL:
@@ -341,7 +345,7 @@ cdef class Machine:
             else:
                 column = columns[k]
                 self.columns[k] = &column[0]
-        block_columns = <output*> PyMem_Malloc(n_features * self.block * sizeof(output))
+        block_columns = <output*> PyMem_Malloc(n_features * (self.block + PADDING) * sizeof(output))
         if block_columns == NULL:
             raise MemoryError
         with nogil:
@@ -353,8 +357,8 @@ cdef class Machine:
                 if self.timed:
                     grid_steps(&date[done], self.state[1], self.bar_ms, size, &self.step[0])
                 execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date[done],
-                        &self.step[0], self.bar_ms, size, block_columns, self.block)
-                lay_out(block_columns, &out[done, 0], size, n_features, self.block)
+                        &self.step[0], &self.inverse[0], self.bar_ms, size, block_columns, self.block + PADDING)
+                lay_out(block_columns, &out[done, 0], size, n_features, self.block + PADDING)
                 done += size
         PyMem_Free(block_columns)
 
@@ -382,7 +386,7 @@ cdef class Machine:
         if self.timed:
             grid_steps(&date, self.state[1], self.bar_ms, 1, &self.step[0])
         execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date, &self.step[0],
-                self.bar_ms, 1, &self.row[0, 0], 1)
+                &self.inverse[0], self.bar_ms, 1, &self.row[0, 0], 1)
         return True
 
 
@@ -416,9 +420,17 @@ cdef inline int fault_of(double open, double high, double low, double close, dou
 def first_fault(double bar_ms, const long long[::1] date, const double[::1] open, const double[::1] high,
                 const double[::1] low, const double[::1] close, const double[::1] volume):
     """Return (row, index into FAULTS) of the first row that is no candle or not in a new cell, or (-1, 0)."""
-    cdef Py_ssize_t t, n_bars = date.shape[0]
+    cdef Py_ssize_t t, n_bars = date.shape[0], odd = 0
     cdef int fault = 0
-    with nogil:
+    cdef double highest = 1.7976931348623157e308
+    with nogil:  # first without a branch, which is fast: hardly a frame has a fault
+        for t in range(n_bars):
+            odd += not ((low[t] > 0.0) & (high[t] <= highest) & (volume[t] >= 0.0) & (volume[t] <= highest)
+                        & (open[t] <= high[t]) & (open[t] >= low[t]) & (close[t] <= high[t]) & (close[t] >= low[t]))
+        for t in range(1, n_bars):
+            odd += date[t] < date[t - 1] + <long long> bar_ms
+        if odd == 0:
+            n_bars = 0
         for t in range(n_bars):
             fault = fault_of(open[t], high[t], low[t], close[t], volume[t])
             if t > 0 and date[t] < date[t - 1] + <long long> bar_ms:

@@ -27,36 +27,35 @@ cdef inline Py_ssize_t next_place(double* state, Py_ssize_t n, Py_ssize_t n_line
     return place
 
 
-cdef inline void rows_to_suffixes(double* suffix, Py_ssize_t n) noexcept nogil:
+cdef inline void rows_to_suffixes(double* suffix, Py_ssize_t n, const double* inverse) noexcept nogil:
     """Turn the rows of a lap, (count 0 or 1, value), into count, mean and squares of all that follow them."""
-    cdef Py_ssize_t j
-    cdef double count = 0.0, first = 0.0, sum = 0.0, squares = 0.0, mean = 0.0, was, value
+    cdef Py_ssize_t j, count = 0
+    cdef double first = 0.0, sum = 0.0, squares = 0.0, mean = 0.0, was, value
     cdef double* at
     for j in range(n - 1, -1, -1):
         at = suffix + 3 * j
         if at[0] != 0.0:
             value = at[1]
-            if count == 0.0:
+            if count == 0:
                 first, mean = value, value
             was = mean
-            count += 1.0
+            count += 1
             sum += value - first
-            mean = first + sum / count
+            mean = first + sum * inverse[count]
             squares += (value - was) * (value - mean)
-        at[0], at[1], at[2] = count, mean, squares
+        at[0], at[1], at[2] = <double> count, mean, squares
 
 
-cdef inline void timed_std(const double* x, const double* step, double* y, Py_ssize_t n_bars, double* state,
-                           Py_ssize_t n) noexcept nogil:
+cdef inline void timed_std(const double* x, const double* step, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                           const double* inverse) noexcept nogil:
     # Population deviation of the rows in the last n cells of the time grid; step is in cells since the row before.
     # As window_std, with counts. state: place; count, first value, sum of differences to it, squares of the prefix; then
     # n + 1 suffixes of count, mean, squares, the last of them empty
-    cdef Py_ssize_t i, k, missing, place = <Py_ssize_t> state[0]
-    cdef double count = state[1], first = state[2], sum = state[3], squares = state[4]
-    cdef double delta, mean, was, total, share, scale = 1.0 / n
+    cdef Py_ssize_t i, k, missing, place = <Py_ssize_t> state[0], count = <Py_ssize_t> state[1]
+    cdef double first = state[2], sum = state[3], squares = state[4], delta, mean, was, share
     cdef double* suffix = state + 5
     cdef double* at
-    mean = first + sum / count if count > 0.0 else 0.0
+    mean = first + sum * inverse[count] if count else 0.0
     for i in range(n_bars):
         missing = 0
         if step[i] > 1.0:
@@ -65,37 +64,36 @@ cdef inline void timed_std(const double* x, const double* step, double* y, Py_ss
             at = suffix + 3 * place
             at[0], at[1] = (1.0 if k == 0 else 0.0), x[i]
             if k == 0:
-                if count == 0.0:
+                if count == 0:
                     first, sum, squares, mean = x[i], 0.0, 0.0, x[i]
                 was = mean
-                count += 1.0
+                count += 1
                 sum += x[i] - first
-                mean = first + sum / count
+                mean = first + sum * inverse[count]
                 squares += (x[i] - was) * (x[i] - mean)
-                total = count + at[3]
-                share = scale if total == n else 1.0 / total
+                share = inverse[count + <Py_ssize_t> at[3]]
                 delta = at[4] - mean
                 y[i] = (squares + at[5] + delta * delta * (count * at[3] * share)) * share
             place += 1
             if place == n:
-                rows_to_suffixes(suffix, n)
+                rows_to_suffixes(suffix, n, inverse)
                 place = 0
-                count = 0.0
+                count = 0
     for i in range(n_bars):
         y[i] = sqrt(0.0 if y[i] < 0.0 else y[i])  # of equal values but for a rounding
     state[0], state[1], state[2], state[3], state[4] = place, count, first, sum, squares
 
 
 cdef inline void window_covariance(const double* a, const double* b, double* y, Py_ssize_t n_bars, double* state,
-                                   Py_ssize_t n) noexcept nogil:
+                                   Py_ssize_t n, const double* inverse) noexcept nogil:
     # Population covariance, as window_std; for products of deviations after Pebay (2008). state: place; first value and
     # sum of differences of a, of b, products of the prefix; then n + 1 suffixes of mean, mean, products, the last empty
     cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0]
     cdef double first_a = state[1], sum_a = state[2], first_b = state[3], sum_b = state[4], products = state[5]
-    cdef double mean_a, mean_b, was_a, delta_a, delta_b, count, scale = 1.0 / n
+    cdef double mean_a, mean_b, was_a, delta_a, delta_b, count
     cdef double* suffix = state + 6
     cdef double* at
-    mean_a = first_a + sum_a / place if place else 0.0
+    mean_a = first_a + sum_a * inverse[place] if place else 0.0
     for i in range(n_bars):
         if place == 0:
             first_a, sum_a, first_b, sum_b, products, mean_a = a[i], 0.0, b[i], 0.0, 0.0, a[i]
@@ -104,10 +102,10 @@ cdef inline void window_covariance(const double* a, const double* b, double* y, 
         was_a = mean_a
         sum_a += a[i] - first_a
         sum_b += b[i] - first_b
-        mean_a, mean_b = first_a + sum_a / count, first_b + sum_b / count
+        mean_a, mean_b = first_a + sum_a * inverse[place + 1], first_b + sum_b * inverse[place + 1]
         products += (a[i] - was_a) * (b[i] - mean_b)
         delta_a, delta_b = at[3] - mean_a, at[4] - mean_b
-        y[i] = (products + at[5] + delta_a * delta_b * (count * (n - count) * scale)) * scale
+        y[i] = (products + at[5] + delta_a * delta_b * (count * (n - count) * inverse[n])) * inverse[n]
         at[0], at[1] = a[i], b[i]
         place += 1
         if place == n:
@@ -116,10 +114,9 @@ cdef inline void window_covariance(const double* a, const double* b, double* y, 
             was_a = first_a
             for j in range(n - 1, -1, -1):
                 at = suffix + 3 * j
-                count = n - j
                 sum_a += at[0] - first_a
                 sum_b += at[1] - first_b
-                mean_a, mean_b = first_a + sum_a / count, first_b + sum_b / count
+                mean_a, mean_b = first_a + sum_a * inverse[n - j], first_b + sum_b * inverse[n - j]
                 products += (at[0] - was_a) * (at[1] - mean_b)
                 at[0], at[1], at[2] = mean_a, mean_b, products
                 was_a = mean_a

@@ -76,36 +76,38 @@ cdef inline void window_extreme(const double* x, double* y, Py_ssize_t n_bars, d
 cdef inline void bars_since_extreme(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
                                     double side) noexcept nogil:
     # state: place, prefix value, its place; n + 1 suffix values, n + 1 places of theirs. Of equals the latest counts.
-    # Every choice is between two values already at hand: which of them wins is not predictable, a branch would stall.
-    cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0], prefix_place = <Py_ssize_t> state[2], age, older
-    cdef double empty = state[3 + n], prefix = state[1], value, best, best_place
+    # Every choice is between two doubles already at hand: which of them wins is not predictable, a branch would stall.
+    cdef Py_ssize_t i, j, place = <Py_ssize_t> state[0]
+    cdef double empty = state[3 + n], prefix = state[1], prefix_place = state[2], now = place, value, best, best_place
     cdef double* suffix = state + 3
     cdef double* suffix_place = suffix + n + 1
     for i in range(n_bars):
         value = side * x[i]
-        prefix_place = place if value >= prefix else prefix_place
+        prefix_place = now if value >= prefix else prefix_place
         prefix = value if value >= prefix else prefix
-        age = place - prefix_place
-        older = place + n - <Py_ssize_t> suffix_place[place + 1]
-        age = age if prefix >= suffix[place + 1] else older
-        y[i] = <double> age
+        best = suffix_place[place + 1] - n
+        y[i] = now - (prefix_place if prefix >= suffix[place + 1] else best)
         suffix[place] = value
         place += 1
+        now += 1.0
         if place == n:
             best, best_place = suffix[n - 1], n - 1
             suffix_place[n - 1] = best_place
+            now = n - 1.0
             for j in range(n - 2, -1, -1):
-                best_place = j if suffix[j] > best else best_place
+                now -= 1.0
+                best_place = now if suffix[j] > best else best_place
                 best = suffix[j] if suffix[j] > best else best
                 suffix[j], suffix_place[j] = best, best_place
             place = 0
+            now = 0.0
             prefix = empty
     state[0] = place
     state[1] = prefix
     state[2] = prefix_place
 
 
-cdef inline void last_to_first(double* mean, double* squares, Py_ssize_t n) noexcept nogil:
+cdef inline void last_to_first(double* mean, double* squares, Py_ssize_t n, const double* inverse) noexcept nogil:
     """Turn the values of a lap into means and squared deviations of all that follow them, themselves included."""
     cdef Py_ssize_t j
     cdef double last = mean[n - 1], sum = 0.0, total = 0.0, value, now, was = last
@@ -113,37 +115,36 @@ cdef inline void last_to_first(double* mean, double* squares, Py_ssize_t n) noex
     for j in range(n - 2, -1, -1):
         value = mean[j]
         sum += value - last
-        now = last + sum / <double> (n - j)
+        now = last + sum * inverse[n - j]
         total += (value - was) * (value - now)
         mean[j], squares[j] = now, total
         was = now
 
 
-cdef inline void window_std(const double* x, double* y, Py_ssize_t n_bars, double* state,
-                            Py_ssize_t n) noexcept nogil:
+cdef inline void window_std(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                            const double* inverse) noexcept nogil:
     # Population deviation. An aggregate is (mean, sum of squared deviations), combined after Chan et al. (1979). Its mean
     # is kept as a sum of differences to its first value: equal values leave exactly 0, and rows wait for one addition.
-    # state: place; first value, sum of differences, squares of the prefix; n + 1 suffix means, squares.
+    # inverse[k] is 1 / k. state: place; first value, sum of differences, squares of the prefix; n + 1 suffix means, squares.
     cdef Py_ssize_t i, place = <Py_ssize_t> state[0]
     cdef double first = state[1], sum = state[2], squares = state[3], delta, mean, was, count
     cdef double* suffix_mean = state + 4
     cdef double* suffix_squares = suffix_mean + n + 1
-    cdef double scale = 1.0 / n
-    mean = first + sum / place if place else 0.0
+    mean = first + sum * inverse[place] if place else 0.0
     for i in range(n_bars):
         if place == 0:
             first, sum, squares, mean = x[i], 0.0, 0.0, x[i]
         was = mean
         count = place + 1
         sum += x[i] - first
-        mean = first + sum / count
+        mean = first + sum * inverse[place + 1]
         squares += (x[i] - was) * (x[i] - mean)
         delta = suffix_mean[place + 1] - mean
-        y[i] = (squares + suffix_squares[place + 1] + delta * delta * (count * (n - count) * scale)) * scale
+        y[i] = (squares + suffix_squares[place + 1] + delta * delta * (count * (n - count) * inverse[n])) * inverse[n]
         suffix_mean[place] = x[i]
         place += 1
         if place == n:
-            last_to_first(suffix_mean, suffix_squares, n)
+            last_to_first(suffix_mean, suffix_squares, n, inverse)
             place = 0
     for i in range(n_bars):
         y[i] = sqrt(0.0 if y[i] < 0.0 else y[i])  # of equal values but for a rounding

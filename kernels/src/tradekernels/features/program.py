@@ -17,6 +17,7 @@ INSTRUCTION = np.dtype(
 )
 LANES = 8  # recursive means that the engine runs side by side, at most
 BLOCK = 512  # bars: the slots of a block stay in the cache
+PADDING = 8  # doubles between slots: a power of two apart, they would share few places in the cache
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,13 @@ class Program:
     def machine(self, n_bars: int, state: np.ndarray | None = None) -> _engine.Machine:
         """Return a machine that works in blocks of at most `n_bars`, at the beginning or from `state`."""
         size = max(min(n_bars, BLOCK), 1)
-        scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), size))
+        scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), size + PADDING))
         scratch[: len(self.constants)] = np.reshape(self.constants, (-1, 1))
         memory = (self.initial_state if state is None else state).copy()
         unknown_and_step = np.array([[np.nan] * size, [1.0] * size])
         bar, row = np.full(len(self.columns), np.nan), np.empty((1, self.n_outputs), dtype=np.float32)
-        return Machine(self.instructions, memory, scratch, unknown_and_step, bar, row, self.bar_ms, self.timed)
+        inverse = np.concatenate([[np.inf], 1.0 / np.arange(1.0, max(self.instructions["n"], default=0) + 2.0)])
+        return Machine(self.instructions, memory, scratch, unknown_and_step, inverse, bar, row, self.bar_ms, self.timed)
 
 
 class _Slots:
