@@ -2,10 +2,14 @@
 
 from .book import Book, depth, depth_imbalance, final_book, flows, order_flow_imbalance, quotes
 from .feed import Feed, FeedError, read_capture
+from .grid import Grid, GridResult, run_grids
 from .instrument import Instrument
+from .models import ConstantLatency, DrawnLatency, FeedLatency, Fees, Queue, TableLatency, TradingModels
 from .records import Kind
+from .replay import Account, OwnOrder, Replay, Status
 
 __all__ = [
-    "Book", "Feed", "FeedError", "Instrument", "Kind", "depth", "depth_imbalance", "final_book", "flows",
-    "order_flow_imbalance", "quotes", "read_capture",
+    "Account", "Book", "ConstantLatency", "DrawnLatency", "Feed", "FeedError", "FeedLatency", "Fees", "Grid",
+    "GridResult", "Instrument", "Kind", "OwnOrder", "Queue", "Replay", "Status", "TableLatency", "TradingModels",
+    "depth", "depth_imbalance", "final_book", "flows", "order_flow_imbalance", "quotes", "read_capture", "run_grids",
 ]  # fmt: skip

@@ -70,3 +70,9 @@ cdef inline void apply_rows(L2* book, const Row* row, const Row* end) noexcept n
 
 cdef inline bint failed(const L2* book) noexcept nogil:
     return book.side[0].failed or book.side[1].failed
+
+
+cdef class BookState:
+    cdef L2 book
+
+    cdef int check(self) except -1

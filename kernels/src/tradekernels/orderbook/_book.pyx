@@ -2,10 +2,8 @@
 
 from libc.math cimport NAN
 
-from . cimport _book, _levels
-from ._book cimport L2, apply_rows
-from ._levels cimport EMPTY, i64
-from ._records cimport BUY_TRADE, SELL_TRADE, Message, Row
+from . cimport _levels
+from ._records cimport Message
 
 
 cdef inline const Row* rows_of(const Row* rows, const Message* messages, Py_ssize_t n_messages, Py_ssize_t n_rows,
@@ -17,21 +15,19 @@ cdef inline const Row* rows_of(const Row* rows, const Message* messages, Py_ssiz
 cdef class BookState:
     """A book that owns its memory."""
 
-    cdef L2 book
-
     def __cinit__(self):
-        if not _book.create(&self.book):
+        if not create(&self.book):
             raise MemoryError
 
     def __dealloc__(self):
-        _book.destroy(&self.book)
+        destroy(&self.book)
 
     def set_level(self, unsigned int side, i64 tick, i64 lots):
-        _book.set_level(&self.book, side, _book.key_of(side, tick), lots)
+        set_level(&self.book, side, key_of(side, tick), lots)
         self.check()
 
     def clear(self, unsigned int kind, i64 tick):
-        _book.clear(&self.book, kind, _book.key_of(kind & 1, tick))
+        clear(&self.book, kind, key_of(kind & 1, tick))
         self.check()
 
     def best(self, unsigned int side):
@@ -39,10 +35,10 @@ cdef class BookState:
         cdef i64 key = self.book.side[side].best
         if key == EMPTY:
             return None
-        return _book.key_of(side, key), _levels.get(&self.book.side[side], key)
+        return key_of(side, key), _levels.get(&self.book.side[side], key)
 
     def lots_at(self, unsigned int side, i64 tick):
-        return _levels.get(&self.book.side[side], _book.key_of(side, tick))
+        return _levels.get(&self.book.side[side], key_of(side, tick))
 
     def depth(self, unsigned int side, i64[:, ::1] out):
         """Write (tick, lots) of the levels from the best on; return how many there were."""
@@ -50,7 +46,7 @@ cdef class BookState:
 
     def volume_to(self, unsigned int side, i64 tick):
         """Return the lots from the best to a tick, both included."""
-        cdef i64 limit = _book.key_of(side, tick), total = 0
+        cdef i64 limit = key_of(side, tick), total = 0
         cdef i64 at = self.book.side[side].best
         while at >= limit and at != EMPTY:
             total += _levels.get(&self.book.side[side], at)
@@ -65,7 +61,7 @@ cdef class BookState:
             self.check()
 
     cdef int check(self) except -1:
-        if _book.failed(&self.book):
+        if failed(&self.book):
             raise MemoryError
         return 0
 
@@ -74,7 +70,7 @@ cdef Py_ssize_t write_depth(L2* book, unsigned int side, i64[:, ::1] out) noexce
     cdef Py_ssize_t n = 0
     cdef i64 at = book.side[side].best
     while n < out.shape[0] and at != EMPTY:
-        out[n, 0], out[n, 1] = _book.key_of(side, at), _levels.get(&book.side[side], at)
+        out[n, 0], out[n, 1] = key_of(side, at), _levels.get(&book.side[side], at)
         n += 1
         at = _levels.below(&book.side[side], at)
     return n
@@ -107,7 +103,7 @@ def quotes_at(BookState state, const Row[::1] rows, const Message[::1] messages,
                 k += 1
             for side in range(2):
                 key = state.book.side[side].best
-                out[j, side] = _book.key_of(side, key) if key != EMPTY else 0
+                out[j, side] = key_of(side, key) if key != EMPTY else 0
                 out[j, 2 + side] = _levels.get(&state.book.side[side], key) if key != EMPTY else 0
     state.check()
 

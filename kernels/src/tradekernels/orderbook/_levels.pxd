@@ -19,9 +19,11 @@ cdef extern from *:
     static inline int tk_highest_bit(unsigned long long x) { return 63 - __builtin_clzll(x); }
     #endif
     #define TK_EMPTY (-(1LL << 60))
+    #define TK_NEVER 0x7fffffffffffffffLL
     #define TK_HASH(key, shift) ((long long)(((unsigned long long)(key) * 0x9E3779B97F4A7C15ULL) >> (shift)))
     """
     const long long EMPTY "TK_EMPTY"  # best key of an empty side; also an empty slot of the table
+    const long long NEVER "TK_NEVER"  # a time after all others
     int highest_bit "tk_highest_bit"(unsigned long long x) noexcept nogil
     long long slot_of "TK_HASH"(long long key, int shift) noexcept nogil
 

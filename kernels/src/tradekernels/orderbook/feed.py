@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -101,14 +102,15 @@ class Feed:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the feed as an .npz file of plain arrays, which `load` reads without pickle."""
-        more = {} if self.born is None else {"born": self.born}
+        arrays: dict[str, Any] = {
+            "rows": self.rows, "messages": self.messages, "venue_stream": self.venue_stream,
+            "trader_stream": self.trader_stream, "gaps": self.gaps, "clock_shift_ns": np.int64(self.clock_shift_ns),
+            "instrument": np.array([self.instrument.symbol, self.instrument.tick_size, self.instrument.lot_size]),
+        }  # fmt: skip
+        if self.born is not None:
+            arrays["born"] = self.born
         with open(path, "wb") as file:
-            np.savez(
-                file, rows=self.rows, messages=self.messages, venue_stream=self.venue_stream,
-                trader_stream=self.trader_stream, gaps=self.gaps, clock_shift_ns=np.int64(self.clock_shift_ns),
-                instrument=np.array([self.instrument.symbol, self.instrument.tick_size, self.instrument.lot_size]),
-                **more,
-            )  # fmt: skip
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Feed:

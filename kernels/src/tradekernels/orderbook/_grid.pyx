@@ -1,0 +1,116 @@
+"""Compiled grid market makers over one replay (LOB-16, LOB-17). From: parameters that grid.py has checked. To: letters.
+
+Every maker decides at the same times from the same book; orders, positions and letters are its own.
+"""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from ._book cimport L2
+from ._engine cimport CANCEL, GTX, NOTHING, PARTLY_FILLED, WORKING, Engine, Order, Trader
+from ._levels cimport EMPTY, i64
+
+
+cdef packed struct Grid:
+    i64 levels
+    i64 step          # ticks between levels
+    i64 half_spread   # ticks
+    i64 lots          # per order
+    i64 most          # lots of position at which a side stops
+
+
+cdef struct Wanted:   # what a maker wanted when it last looked
+    i64 bid, ask
+    bint buys, sells
+
+
+cdef inline i64 floor_to(i64 x, i64 step) noexcept nogil:
+    cdef i64 q = x // step  # cdivision truncates
+    return q - (x % step < 0)
+
+
+cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* have, i64 bid, i64 ask) noexcept nogil:
+    """Cancel what is not wanted, keep what is, submit what is missing."""
+    cdef Trader* t = &e.trader[who]
+    cdef Order* o
+    cdef Wanted now
+    cdef i64 place, distance
+    cdef int k, following, side
+    now.bid = floor_to(bid + ask - 2 * g.half_spread, 2 * g.step) * g.step
+    now.ask = -floor_to(-(bid + ask + 2 * g.half_spread), 2 * g.step) * g.step
+    if not t.changed and now.bid == was.bid and now.ask == was.ask:
+        return  # nothing is new, so nothing is left to do
+    now.buys, now.sells = t.position < g.most, t.position > -g.most
+    was[0], t.changed = now, False
+    memset(have, 0, 2 * g.levels)
+    k = t.first_own
+    while k >= 0:
+        o = &e.orders[k]
+        following = o.next_own
+        if o.finished:
+            if o.in_flight == 0:
+                e.forget(k)
+        else:
+            distance = o.tick - now.ask if o.side else now.bid - o.tick
+            place = distance // g.step
+            if (now.sells if o.side else now.buys) and distance >= 0 and place < g.levels and place * g.step == distance:
+                have[o.side * g.levels + place] = True
+            elif o.pending == NOTHING and (o.status == WORKING or o.status == PARTLY_FILLED):
+                e.request(k, CANCEL, o.tick, 0)
+        k = following
+    for side in range(2):
+        if not (now.sells if side else now.buys):
+            continue
+        for place in range(g.levels):
+            if have[side * g.levels + place]:
+                continue
+            distance = now.ask + place * g.step if side else now.bid - place * g.step
+            if 0 < distance < 0x7fffffff:
+                e.submit_order(who, e.trader[who].n_submits, <unsigned char> side, <int> distance, g.lots, GTX)
+
+
+def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_every, i64[:, :, ::1] samples,
+        i64[::1] sample_times):
+    """Run to the end of the feed; return (decisions, samples written).
+
+    A sample of every maker is (bid tick, ask tick, position, cash, fee, fills). The first is at the first decision time.
+    """
+    cdef i64 start = e.now, time = start, sample_at = start + interval
+    cdef i64[2] key
+    cdef Py_ssize_t n_samples = 0, n_decisions = 0, n = grids.shape[0], k, most = 1
+    cdef L2* book = &e.view.book
+    cdef Trader* t
+    for k in range(n):
+        most = max(most, grids[k].levels)
+    cdef unsigned char* have = <unsigned char*> calloc(2 * most, 1)
+    cdef Wanted* wanted = <Wanted*> calloc(n, sizeof(Wanted))
+    if have == NULL or wanted == NULL:
+        free(have)
+        free(wanted)
+        raise MemoryError
+    with nogil:
+        for k in range(n):
+            wanted[k].bid = EMPTY
+        while True:
+            time += interval
+            if not e.elapse_to(time) or e.failed:
+                break
+            n_decisions += 1
+            key[0], key[1] = book.side[0].best, book.side[1].best
+            if time - start >= warm_up and key[0] != EMPTY and key[1] != EMPTY:
+                for k in range(n):
+                    decide(e, <int> k, &grids[k], &wanted[k], have, key[0], -key[1])
+            if time >= sample_at and n_samples < samples.shape[0]:
+                sample_times[n_samples] = time
+                for k in range(n):
+                    t = &e.trader[k]
+                    samples[n_samples, k, 0] = key[0] if key[0] != EMPTY else 0
+                    samples[n_samples, k, 1] = -key[1] if key[1] != EMPTY else 0
+                    samples[n_samples, k, 2], samples[n_samples, k, 3] = t.position, t.cash
+                    samples[n_samples, k, 4], samples[n_samples, k, 5] = t.fee, t.n_fills
+                n_samples += 1
+                sample_at += sample_every
+    free(have)
+    free(wanted)
+    e.check()
+    return n_decisions, n_samples
