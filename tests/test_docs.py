@@ -5,6 +5,8 @@ From: the Markdown files of the project. To: nothing but the truth.
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,11 @@ def test_the_strategies_page_gives_the_defaults_of_the_code():
     for name, default in found.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
         assert row.split("|")[2].strip().strip("`") == default
+
+
+def test_the_page_of_features_is_the_catalogue():
+    """CAT-2: run `python -m tradekernels catalogue --page > docs/features.md` after a change to the catalogue."""
+    made = subprocess.run(
+        [sys.executable, "-m", "tradekernels", "catalogue", "--page"], capture_output=True, text=True, check=True
+    )
+    assert (ROOT / "docs" / "features.md").read_text() == made.stdout

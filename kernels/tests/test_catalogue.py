@@ -1,5 +1,6 @@
 """The catalogue, and the expressions it is written in (CAT-2)."""
 
+import json
 import os
 import re
 import subprocess
@@ -146,7 +147,27 @@ def test_the_command_prints_a_row_for_every_feature():
     """CAT-2: `python -m tradekernels catalogue`."""
     done = subprocess.run([sys.executable, "-m", "tradekernels", "catalogue"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert [line.split(" | ")[1] for line in done.stdout.splitlines()[2:]] == list(CATALOG)
+    assert [line.split(" | ")[1].strip("`") for line in done.stdout.splitlines()[2:]] == list(CATALOG)
+
+
+def test_the_command_prints_json_families_and_counts():
+    """CAT-2: name, family, inputs, parameters, warm-up, unit, range, NaN rule, meaning, source."""
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "tradekernels", "catalogue", *words], capture_output=True, text=True
+        )
+
+    entries = json.loads(run("--json").stdout)
+    assert [entry["name"] for entry in entries] == list(CATALOG)
+    declared = {"id", "name", "family", "formula", "inputs", "needs", "parameters", "warmup", "unit", "range", "missing",
+                "meaning", "source"}  # fmt: skip
+    assert all(set(entry) == declared for entry in entries)
+    assert len(run("--family", "futures").stdout.splitlines()) == 2 + 14
+    assert run("--counts").stdout.split()[-2:] == ["all", "212"]
+    bad = run("--timeframe", "15")
+    assert bad.returncode == 2
+    assert "timeframe is '15', expected a number and m, h, d or w" in bad.stderr
 
 
 def test_importing_needs_numpy_and_nothing_else():

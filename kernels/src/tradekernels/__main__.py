@@ -1,30 +1,37 @@
-"""`python -m tradekernels catalogue`. From: the catalogue. To: a table on stdout."""
+"""`python -m tradekernels catalogue`. From: the catalogue. To: a table, JSON or the documentation's page on stdout."""
 
 import argparse
+import sys
 
-from .features import CATALOG
-
-HEADINGS = ("id", "name", "family", "formula", "warm-up", "unit", "range", "meaning", "source")
-
-
-def catalogue(timeframe: str) -> str:
-    """Return the catalogue as a Markdown table."""
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS)]
-    for it in CATALOG.values():
-        bounds = "{:.4g} .. {:.4g}".format(*it.range)
-        warmup = str(it.warmup(timeframe))
-        lines.append((it.id, it.name, it.family, f"`{it.formula}`", warmup, it.unit, bounds, it.meaning, it.source))
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+from .catalogue import as_json, counts, page, table
+from .features.span import milliseconds
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tradekernels", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tradekernels", description="Trading features, compiled.")
     commands = parser.add_subparsers(dest="command", required=True)
-    table = commands.add_parser("catalogue", help="print every feature as a Markdown table")
-    table.add_argument("--timeframe", default="15m", help="bars the warm-up counts (default 15m)")
+    catalogue = commands.add_parser("catalogue", help="print every feature: formula, warm-up, range, meaning, source")
+    catalogue.add_argument("--timeframe", default="15m", help="bars that warm-ups count (default 15m)")
+    catalogue.add_argument("--family", choices=list(counts()), help="one family only")
+    form = catalogue.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
+    form.add_argument("--counts", action="store_true", help="print how many features each family has")
+    form.add_argument("--page", action="store_true", help="print the documentation's page, docs/features.md")
     arguments = parser.parse_args()
-    print(catalogue(arguments.timeframe))
+    try:
+        milliseconds(arguments.timeframe)
+    except ValueError as error:
+        parser.error(str(error))
+    if arguments.json:
+        print(as_json(arguments.timeframe, arguments.family))
+    elif arguments.counts:
+        print("\n".join(f"{name:16}{count:5}" for name, count in counts().items()))
+        print(f"{'all':16}{sum(counts().values()):5}")
+    elif arguments.page:
+        sys.stdout.write(page(arguments.timeframe))
+    else:
+        print(table(arguments.timeframe, arguments.family))
 
 
 if __name__ == "__main__":

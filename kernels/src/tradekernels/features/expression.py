@@ -191,12 +191,21 @@ def _text(node: Node, outer: int) -> str:
     if node.operation.kind == "group":
         return f"{symbol}_{node.value}({_text(operands[0], 0)})"
     if node.operation.kind == "recursive":
-        word = "WIL" if node.value == 1.0 / max(node.n, 1) else symbol
-        return f"{word}_{length}({_text(operands[0], 0)})"
+        if node.n and node.value not in (1.0 / node.n, 2.0 / (node.n + 1)):
+            return f"EWM_{node.value:g}({_text(operands[0], 0)})"
+        return f"{'WIL' if node.n and node.value == 1.0 / node.n else symbol}_{length}({_text(operands[0], 0)})"
     if node.operation.kind in ("window", "path"):
         return f"{symbol}{f'_{length}' if length else ''}({', '.join(_text(x, 0) for x in operands)})"
     if name == "divide" and operands[0].operation.name == "sum" and str(operands[1]) == str(operands[0].n):
         return f"SMA_{operands[0].n}({_text(operands[0].inputs[0], 0)})"
+    if (
+        name == "divide"
+        and operands[0].operation.name == "timed_sum"
+        and str(operands[1]) == f"SUM_{operands[0].span}(1)"
+    ):
+        return f"SMA_{operands[0].span}({_text(operands[0].inputs[0], 0)})"
+    if name == "calendar":
+        return f"{symbol}_{node.value:g}({_text(operands[0], 0)})"
     if name not in _PRECEDENCE:
         return f"{symbol}({', '.join(_text(x, 0) for x in operands)})"
     level = _PRECEDENCE[name]

@@ -49,7 +49,7 @@ class Feature:
         found: dict[str, dict[int | str, None]] = {}
         for x in sorted(nodes_of(self.node), key=lambda x: x.n):
             if x.n or x.span:
-                found.setdefault(x.operation.name, {})[str(x.span) if x.span else x.n] = None
+                found.setdefault(x.operation.name, {})[x.span.words if x.span else x.n] = None
             elif x.operation.name == "parameter":
                 found.setdefault("set", {})[str(x.value)] = None
         return {name: tuple(lengths) for name, lengths in sorted(found.items())}

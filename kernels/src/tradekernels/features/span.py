@@ -32,5 +32,13 @@ class Span:
             length = self.quarter_hour_to_hour or length
         return length if isinstance(length, int) else -(-milliseconds(length) // bar_ms)
 
+    @property
+    def words(self) -> str:
+        """The time, and what stands for it on slower timeframes."""
+        middle = f"{self.quarter_hour_to_hour} bar(s) at 15m to 1h" if self.quarter_hour_to_hour else ""
+        slower = f"{self.slower} above 1h" if self.slower not in ("", self.time) else ""
+        others = ", ".join(filter(None, (middle, slower)))
+        return f"{self.time} ({others})" if others else self.time
+
     def __str__(self) -> str:
         return self.time

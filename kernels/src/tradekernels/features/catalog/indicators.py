@@ -164,12 +164,13 @@ def rogers_satchell() -> Node:
 @cache
 def yang_zhang(time: Span) -> Node:
     """Volatility per bar from opens, highs, lows and closes, Yang and Zhang (2000), eq. 7, 10."""
-    n = count(time)
-    overnight, open_close = squared(std(ln(O / C[1]), time)), squared(std(ln(C / O), time))
-    k = 0.34 / (1.34 + (n + 1) / (n - 1))
+    n = named(f"n_{time}", count(time))
     sample = n / (n - 1)
+    overnight = named(f"V_overnight_{time}", squared(std(ln(O / C[1]), time)) * sample)
+    open_close = named(f"V_open_close_{time}", squared(std(ln(C / O), time)) * sample)
+    k = named(f"k_{time}", 0.34 / (1.34 + (n + 1) / (n - 1)))
     steady = sma(rogers_satchell(), time)
-    whole = overnight * sample + k * (open_close * sample) + (1 - k) * steady
+    whole = overnight + k * open_close + (1 - k) * steady
     return named(f"YZ_{time}", sqrt(where(n > 1.0, whole, steady)))
 
 

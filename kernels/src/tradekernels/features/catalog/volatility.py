@@ -23,7 +23,7 @@ INF = float("inf")
 UP, LOW = bands()
 REALISED_1H = named("realised_vol_1h", sqrt(realised_variance("1h")))
 REALISED_1D = named("realised_vol_1d", sqrt(realised_variance("24h")))
-EWMA = named("EWMA_0.94(r * r)", Node.make("recursive_mean", squared(LOG_RETURN), n=16, value=0.06))
+EWMA = Node.make("recursive_mean", squared(LOG_RETURN), n=16, value=0.06)
 GARMAN_KLASS = 0.5 * squared(ln(H / L)) - (2 * 0.6931471805599453 - 1) * squared(ln(C / O))
 FEW_BARS = "NaN where fewer than 80% of the window's bars exist; a missing column is refused"
 CHANNEL = named("CHANNEL", highest(H, 20) - lowest(L, 20))
