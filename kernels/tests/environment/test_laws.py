@@ -166,3 +166,16 @@ def flat_candles(close):
         "open": open_, "high": np.maximum(open_, close), "low": np.minimum(open_, close), "close": close,
         "volume": np.full(len(close), 1e6),
     }  # fmt: skip
+
+
+def test_both_builds_of_the_loop_give_the_same_bits(pairs, monkeypatch):
+    from tradekernels.environment import _environment, build, environment
+
+    if not build.WIDE:
+        pytest.skip("this processor or compiler has the plain build alone")
+    actions = np.random.default_rng(6).uniform(-1, 1, (400, 9))
+    wide_first, wide = path(TradingEnvironment(pairs, 9, SETTINGS), actions)
+    monkeypatch.setattr(environment, "Engine", _environment.Engine)
+    plain_first, plain = path(TradingEnvironment(pairs, 9, SETTINGS), actions)
+    assert plain_first.tobytes() == wide_first.tobytes()
+    assert all(ours.tobytes() == theirs.tobytes() for ours, theirs in zip(wide, plain, strict=True))

@@ -44,6 +44,12 @@ cdef extern from *:
     void prefetch "tradekernels_prefetch" (const void* address) noexcept nogil
 
 
+cdef inline void fetch_lines(const char* address, Py_ssize_t n_bytes) noexcept nogil:
+    cdef Py_ssize_t line
+    for line in range(0, n_bytes, 64):
+        prefetch(address + line)
+
+
 cdef inline double money(const Pair* pair, double atoms) noexcept nogil:
     return atoms * pair.atom_part / pair.atom_whole
 
@@ -334,6 +340,9 @@ cdef class Engine:
                 it = &self.copies[k]
                 if k + 2 < last:  # the rows of other copies lie anywhere in the data
                     self.fetch(&self.copies[k + 2])
+                if k + 4 < last:
+                    fetch_lines(<const char*> &self.copies[k + 4], 256)
+                    fetch_lines(<const char*> self.copies[k + 4].bars, sizeof(self.copies[k + 4].bars))
                 reward[k] = step_one(it, &self.settings, self.pairs, self.rows, self.n_pairs, action[k], self.seed,
                                      self.first_stream + k)
                 terminated[k] = it.done == 1
@@ -341,11 +350,8 @@ cdef class Engine:
                 self.look(k, &observation[k, 0])
 
     cdef void fetch(self, const Copy* it) noexcept nogil:
-        cdef const char* market = <const char*> (self.markets[it.pair] + (it.row + 1) * self.n_slots)
-        cdef int line
-        prefetch(&self.rows[it.pair][it.row + 1])
-        for line in range(0, <int> (self.n_slots * sizeof(float)), 64):
-            prefetch(market + line)
+        fetch_lines(<const char*> &self.rows[it.pair][it.row], 2 * sizeof(Row))
+        fetch_lines(<const char*> (self.markets[it.pair] + (it.row + 1) * self.n_slots), self.n_slots * sizeof(float))
 
 
 def rewards(const unsigned char[::1] reward, const double[::1] worth, const double[::1] was,

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _environment
+from ._environment import sizes
+from .build import Engine
 from .markets import PAIR, ROW, Market
 from .settings import SETTINGS, Settings
 from .state import COPY, REASONS
 
-assert (ROW.itemsize, PAIR.itemsize, SETTINGS.itemsize, COPY.itemsize) == _environment.sizes()
+assert (ROW.itemsize, PAIR.itemsize, SETTINGS.itemsize, COPY.itemsize) == sizes()
 
 
 class Transition(NamedTuple):
@@ -84,7 +85,7 @@ class TradingEnvironment:
         self._copies = np.zeros(self.n_copies, dtype=COPY)
         self.copies = self._copies.view()  # the state of every copy, to be looked at
         self.copies.flags.writeable = False
-        self._engine = _environment.Engine(
+        self._engine = Engine(
             [one.rows_with(self.settings).view(np.uint8) for one in self.markets],
             [one.observation for one in self.markets],
             np.concatenate([one.record(self.settings) for one in self.markets]).view(np.uint8),
