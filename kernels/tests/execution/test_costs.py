@@ -31,6 +31,8 @@ def test_fees_by_hand():
     assert float(Fees(quote_step="0.01").fee(1.0)) == 0.01
     with pytest.raises(ValueError, match="taker_bps is -1, expected at least 0"):
         Fees(taker_bps=-1)
+    with pytest.raises(ValueError, match="maker_bps is 1e-07, expected below 10,000 with at most 6 decimals"):
+        Fees(maker_bps=1e-7)
 
 
 def test_freqtrade_charges_the_same():

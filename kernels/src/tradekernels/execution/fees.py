@@ -38,8 +38,10 @@ class Fees:
     quote_step: Number = "0.00000001"
 
     def __post_init__(self) -> None:
-        at_least_0("maker_bps", self.maker_bps)
-        at_least_0("taker_bps", self.taker_bps)
+        for name in ("maker_bps", "taker_bps"):
+            bps = at_least_0(name, getattr(self, name))
+            if bps >= 10_000 or bps.denominator > 10**6:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected below 10,000 with at most 6 decimals")
         exact_step("quote_step", self.quote_step)
 
     def rate(self, maker: bool = False) -> Fraction:
