@@ -79,12 +79,13 @@ class Instrument:
 def step_of(name: str, size: str) -> tuple[int, int]:
     """Return (mantissa, decimals) of a step: mantissa * 10 ** -decimals, exactly."""
     try:
-        sign, digits, exponent = Decimal(size).normalize().as_tuple()
+        value = Decimal(size)
     except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"{name} is {size!r}, expected a decimal string such as '0.001'") from None
+        value = Decimal("NaN")
+    sign, digits, exponent = value.normalize().as_tuple() if value.is_finite() else (1, (0,), 0)
     mantissa = int("".join(map(str, digits)))
     if not isinstance(exponent, int) or sign or not 0 < mantissa < 10**9 or not -18 <= exponent <= 9:
-        raise ValueError(f"{name} is {size!r}, expected a positive step of at least 1e-18 with at most 9 digits")
+        raise ValueError(f"{name} is {size!r}, expected a positive decimal of at least 1e-18 with at most 9 digits")
     return (mantissa, -exponent) if exponent <= 0 else (mantissa * 10**exponent, 0)
 
 
