@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tradekernels.features import BASE_40, feature_set
 
-from strategies.shared.columns import add_features
+from strategies.shared.columns import add_features, add_slower_features, pairs_of
 from strategies.shared.signals import signal_candle
 
 
@@ -71,3 +71,58 @@ def test_the_signal_candle_is_the_newest_closed_one(make_candles, seconds, row):
     found = signal_candle(Provider(frame), "BTC/USDT", "15m", ordered_at.to_pydatetime())
     assert found is None if row is None else found["close"] == frame["close"].iloc[row]
     assert signal_candle(Provider(frame.iloc[:0]), "BTC/USDT", "15m", ordered_at.to_pydatetime()) is None
+
+
+def test_other_pairs_are_read_as_of_the_close(make_candles):
+    """ENR-1: bitcoin's hour is seen when it is over, and not a bar before."""
+    frame, hourly = make_candles(600), make_candles(150)
+    hourly["date"] = frame["date"].iloc[0].floor("h") + pd.to_timedelta(np.arange(150), unit="h")
+    references = {("BTC/USDT", "1h"): hourly}
+    before = add_features(frame, ("btc_return_1h",), "15m", references)["btc_return_1h"]
+    assert before.notna().sum() > 500
+    late = hourly.copy()
+    late.loc[100:, "close"] *= 2
+    after = add_features(frame, ("btc_return_1h",), "15m", {("BTC/USDT", "1h"): late})["btc_return_1h"]
+    closed = frame["date"] + pd.Timedelta("15min") >= hourly["date"].iloc[100] + pd.Timedelta("1h")
+    pd.testing.assert_series_equal(before[~closed], after[~closed])
+    assert before[closed].iloc[0] != after[closed].iloc[0]
+
+
+def test_a_feature_without_its_data_is_nan_and_said_once(make_candles, caplog):
+    """CAT-4: never a silent NaN column."""
+    frame = make_candles(300)
+    for _ in range(3):
+        assert add_features(frame, ("rsi_7", "funding_rate"), "15m")["funding_rate"].isna().all()
+    assert caplog.text.count("funding_rate needs funding_rate") == 1
+
+
+def test_slower_features_are_seen_from_the_close_of_their_candle(make_candles):
+    """DESIGN: a 1h value is seen only from the close of its hour on; a planted shift of an hour is found."""
+    frame, hourly = make_candles(800), make_candles(200)
+    start = frame["date"].iloc[0].floor("h")
+    hourly["date"] = start + pd.to_timedelta(np.arange(200), unit="h")
+    answer = add_slower_features(frame, "15m", hourly, "1h", ("roc_5",), prefix="btc_")["btc_roc_5_1h"]
+    values = feature_set(("roc_5",), "1h").compute(hourly)[:, 0]
+    for row in (100, 101, 102, 103, 104, 399):
+        closed = frame["date"].iloc[row] + pd.Timedelta("15min")
+        newest = int((closed - start) // pd.Timedelta("1h")) - 1  # the last hour that was over
+        assert answer.iloc[row] == values[newest]
+        assert answer.iloc[row] != values[newest + 1]
+    assert add_slower_features(frame, "15m", hourly.iloc[:0], "1h", ("roc_5",))["roc_5_1h"].isna().all()
+    stale = add_slower_features(frame, "15m", hourly.iloc[:50], "1h", ("roc_5",))["roc_5_1h"]
+    last = int(((hourly["date"].iloc[49] + pd.Timedelta("3h")) - frame["date"].iloc[0]) / pd.Timedelta("15min"))
+    assert stale.iloc[last - 2] == values[49]
+    assert stale.iloc[last:].isna().all()
+
+
+def test_pairs_of_the_data_provider_become_references(make_candles, caplog):
+    class Pairs:
+        def get_pair_dataframe(self, pair, timeframe):
+            return make_candles(100) if pair != "XRP/USDT" else pd.DataFrame()
+
+    references = pairs_of(Pairs(), ["BTC/USDT", "ETH/USDT", "XRP/USDT"], "15m", sector=["ETH/USDT", "XRP/USDT"])
+    assert list(references.frames) == ["BTC/USDT", "ETH/USDT"]
+    assert references.sector == ("ETH/USDT",)
+    assert "No 15m candles of XRP/USDT" in caplog.text
+    columns = add_features(make_candles(300), ("sector_return_1d", "breadth"), "15m", references)
+    assert columns["sector_return_1d"].notna().any()

@@ -62,7 +62,7 @@ class FeatureSet:
     def compute(
         self,
         frame: Any,
-        references: References | Mapping[Key, Any] | None = None,
+        references: References | Mapping[Any, Any] | None = None,
         dtype: type[np.floating] = np.float32,
     ) -> np.ndarray:
         """Return the feature matrix of a frame of closed candles.
@@ -104,7 +104,7 @@ class FeatureSet:
             machine.run(date[part], (*own, *(aligned.get(k) for k in extra)), rows[part])  # type: ignore[arg-type]
         return rows
 
-    def validity(self, frame: Any, references: References | Mapping[Key, Any] | None = None) -> dict[str, bool]:
+    def validity(self, frame: Any, references: References | Mapping[Any, Any] | None = None) -> dict[str, bool]:
         """Return for every feature whether all the data it needs are there; `Feature.needs` says which they are."""
         there = {name for name in self.optional if name in frame and np.isfinite(np.asarray(frame[name])).any()}
         roster, _ = self._read(references)
@@ -134,7 +134,7 @@ class FeatureSet:
         stream = Stream(self, roster_of(references, sector))
         return stream if state is None else stream.restore(state)
 
-    def _read(self, references: References | Mapping[Key, Any] | None) -> tuple[Roster, list[Closes]]:
+    def _read(self, references: References | Mapping[Any, Any] | None) -> tuple[Roster, list[Closes]]:
         if references is None or not self.looks_at_pairs:
             return NOBODY, []
         if not isinstance(references, References):

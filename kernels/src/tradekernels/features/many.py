@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from .feature_set import FeatureSet
-from .references import Key, References
+from .references import References
 
 
 def compute_many(
     features: FeatureSet,
     frames: Mapping[str, Any],
-    references: References | Mapping[Key, Any] | Callable[[str], References] | None = None,
+    references: References | Mapping[Any, Any] | Callable[[str], References] | None = None,
     threads: int | None = None,
     dtype: type[np.floating] = np.float32,
 ) -> dict[str, np.ndarray]:

@@ -33,7 +33,7 @@ class References:
         The pair's sector peers among them; by default all but bitcoin.
     """
 
-    frames: Mapping[Key, Any]
+    frames: Mapping[Any, Any]  # keys are `Key`s; a Mapping of str alone would not be one of Key to mypy
     sector: Sequence[Key] | None = None
 
 
