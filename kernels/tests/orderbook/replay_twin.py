@@ -71,7 +71,7 @@ def after_set(model, n, front, was, now, traded):
     try:
         p = _share(model, n, front, back)
     except ZeroDivisionError:
-        top, bottom = _parts(model, n, front, back)
+        top, _ = _parts(model, n, front, back)
         p = math.nan if top == 0 or math.isnan(top) else 1.0
     except ValueError:
         p = math.nan

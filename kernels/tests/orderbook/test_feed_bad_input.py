@@ -91,8 +91,11 @@ SEED_TEXT = b"".join([
 ])  # fmt: skip
 
 
+EDIT = st.tuples(st.integers(0, len(SEED_TEXT) - 1), st.integers(0, 255), st.integers(0, 2))  # where, byte, what
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(edits=st.lists(st.tuples(st.integers(0, len(SEED_TEXT) - 1), st.integers(0, 255), st.integers(0, 2)), max_size=8),
+@given(edits=st.lists(EDIT, max_size=8),
        cut=st.integers(0, len(SEED_TEXT)), skip=st.booleans(), packed=st.booleans())  # fmt: skip
 def test_corrupt_bytes_never_crash_the_interpreter(tmp_path, edits, cut, skip, packed):
     """Bytes changed, removed, doubled, cut: rows or a ValueError, and every book survives what was read."""

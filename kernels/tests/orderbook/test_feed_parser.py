@@ -181,7 +181,7 @@ def test_every_row_of_the_real_feed_equals_what_the_json_module_reads():
     import gzip
 
     rows = []
-    for line in gzip.open(CAPTURE):
+    for line in gzip.decompress(CAPTURE.read_bytes()).splitlines():
         message = json.loads(line.split(b" ", 1)[1])
         data = message.get("data", message)
         sides = [(data.get("b"), data.get("a")), (data.get("bids"), data.get("asks"))]

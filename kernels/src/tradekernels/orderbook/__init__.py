@@ -5,11 +5,13 @@ from .feed import Feed, FeedError, read_capture
 from .grid import Grid, GridResult, run_grids
 from .instrument import Instrument
 from .models import ConstantLatency, DrawnLatency, FeedLatency, Fees, Queue, TableLatency, TradingModels
+from .orders import EventKind, order_events, read_lobster, read_orders
 from .records import Kind
 from .replay import Account, OwnOrder, Replay, Status
 
 __all__ = [
-    "Account", "Book", "ConstantLatency", "DrawnLatency", "Feed", "FeedError", "FeedLatency", "Fees", "Grid",
-    "GridResult", "Instrument", "Kind", "OwnOrder", "Queue", "Replay", "Status", "TableLatency", "TradingModels",
-    "depth", "depth_imbalance", "final_book", "flows", "order_flow_imbalance", "quotes", "read_capture", "run_grids",
+    "Account", "Book", "ConstantLatency", "DrawnLatency", "EventKind", "Feed", "FeedError", "FeedLatency", "Fees",
+    "Grid", "GridResult", "Instrument", "Kind", "OwnOrder", "Queue", "Replay", "Status", "TableLatency",
+    "TradingModels", "depth", "depth_imbalance", "final_book", "flows", "order_events", "order_flow_imbalance",
+    "quotes", "read_capture", "read_lobster", "read_orders", "run_grids",
 ]  # fmt: skip

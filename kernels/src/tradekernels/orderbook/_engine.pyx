@@ -334,7 +334,7 @@ cdef class Engine:
                 t = &self.trader[o.trader]
                 left = 0
                 if t.queue_model == _queue.FIFO:  # it took from an order behind this one: this one had its turn
-                    if self.born[row - self.rows] > o.born:
+                    if self.born[row - self.rows] >= o.born:
                         left = row.lots
                 else:
                     quantity = <double> row.lots * t.unit_numerator / t.unit_denominator

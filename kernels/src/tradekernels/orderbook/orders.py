@@ -1,0 +1,160 @@
+"""Order-level feeds (L3): own recordings and LOBSTER's. From: .npy and .csv files, arrays. To: feed.py, with births.
+
+A recording is a plain .npy file of ORDER_EVENT records, so `numpy.save` writes it and nothing is pickled. A replay of
+such a feed can use the queue model `fifo`, which knows of every cancelled or executed order whether it was ahead.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from ._orders import FAULTS, decode
+from .feed import Feed
+from .instrument import Instrument
+from .records import MESSAGE, ROW
+from .streams import arrival_streams
+
+ORDER_EVENT = np.dtype(
+    [
+        ("exchange_time_ns", "<i8"), ("local_time_ns", "<i8"), ("order_id", "<i8"), ("lots", "<i8"), ("tick", "<i4"),
+        ("kind", "u1"), ("side", "u1"), ("unused", "<u2"),
+    ]
+)  # fmt: skip
+_SLOT = np.dtype([("id", "<i8"), ("lots", "<i8"), ("tick", "<i4"), ("born", "<i4"), ("state", "<i8")])
+_LOBSTER_KINDS = {"1": 0, "2": 1, "3": 2, "4": 3, "5": 4}  # 6 is an auction, 7 a halt
+_DAY_NS = 86_400_000_000_000
+
+
+class EventKind(IntEnum):
+    """What happened to a resting order; `side` is its own: 0 bid, 1 ask."""
+
+    ADD = 0  # it queued: tick and lots
+    REDUCE = 1  # `lots` of it were cancelled, its place is kept
+    DELETE = 2  # it was cancelled
+    EXECUTE = 3  # `lots` of it traded
+    HIDDEN = 4  # `lots` of an order that no one saw traded at `tick`
+
+
+def read_orders(source: str | os.PathLike[str] | np.ndarray, instrument: Instrument, *, skip_bad: bool = False) -> Feed:
+    """Read order-level events: a .npy file, or an array, of ORDER_EVENT.
+
+    Parameters
+    ----------
+    source : path or ndarray of ORDER_EVENT, shape (n_events,)
+        In any order; they are sorted stably by exchange time. A change of price or a larger size is DELETE and ADD.
+    instrument : Instrument
+    skip_bad : bool
+        Count impossible events in `counts["bad_lines"]` rather than raise.
+
+    Returns
+    -------
+    Feed
+        One SET row an event, a trade row before it for an execution; `born` is set.
+
+    Raises
+    ------
+    ValueError
+        If the file is something else, or an event is impossible; the message names its index.
+    """
+    if isinstance(source, np.ndarray):
+        events = source
+    else:
+        try:
+            events = np.load(source, allow_pickle=False)
+        except (EOFError, ValueError) as error:
+            raise ValueError(f"{os.fspath(source)} is not a .npy file of plain records: {error}") from error
+    return _feed(events, instrument, skip_bad, open_start=False, counts={})
+
+
+def read_lobster(
+    path: str | os.PathLike[str], instrument: Instrument, *, day: str, latency_ns: int = 0, skip_bad: bool = False
+) -> Feed:
+    """Read a LOBSTER message file: `seconds,type,order id,size,price * 10000,direction` without a header.
+
+    Parameters
+    ----------
+    path : path
+    instrument : Instrument
+        `tick_size` in dollars, such as "0.01"; `lot_size` in shares.
+    day : str
+        ISO date whose midnight the seconds count from; times are written as if that were UTC.
+    latency_ns : int
+        What a message is taken to need to the trader: LOBSTER has exchange times only.
+    skip_bad : bool
+        Count bad lines and impossible events rather than raise.
+
+    Returns
+    -------
+    Feed
+        Orders that rest from before the file do not show in it; `counts["unknown_orders"]` says how often one was met.
+        Auctions and halts are counted in `counts["other_events"]`.
+
+    Raises
+    ------
+    ValueError
+        With the line number, for the first bad line.
+    """
+    midnight = int(np.datetime64(day, "D").astype(np.int64)) * _DAY_NS
+    unit = instrument.tick * 10_000
+    counts = {"other_events": 0, "bad_lines": 0}
+    events = []
+    with open(path, encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                seconds, kind, order_id, size, price, direction = line.rstrip("\r\n").split(",")[:6]
+                if kind not in _LOBSTER_KINDS:
+                    if kind not in ("6", "7"):
+                        raise ValueError("type")
+                    counts["other_events"] += 1
+                    continue
+                whole, _, part = seconds.partition(".")
+                time = midnight + int(whole) * 10**9 + int(part[:9].ljust(9, "0"))
+                tick, rest = divmod(int(price) * unit.denominator, unit.numerator)
+                if rest or direction not in ("1", "-1") or not (0 < tick < 2**31 - 1 and 0 <= int(size) < 2**53):
+                    raise ValueError("price or direction")
+                lots = int(instrument.lots(size))
+                side = 0 if direction == "1" else 1
+                events.append((time, time + latency_ns, int(order_id), lots, tick, _LOBSTER_KINDS[kind], side, 0))
+            except (ValueError, ArithmeticError):
+                if not skip_bad:
+                    raise ValueError(
+                        f"{os.fspath(path)}, line {number}: {line[:60]!r}, expected six LOBSTER fields on the grid"
+                    ) from None
+                counts["bad_lines"] += 1
+    return _feed(np.array(events, ORDER_EVENT), instrument, skip_bad, open_start=True, counts=counts)
+
+
+def _feed(events: np.ndarray, instrument: Instrument, skip_bad: bool, open_start: bool, counts: dict[str, int]) -> Feed:
+    if events.dtype != ORDER_EVENT or events.ndim != 1 or not len(events):
+        raise ValueError(f"events have dtype {events.dtype} and shape {events.shape}, expected ORDER_EVENT in one")
+    place = np.argsort(events["exchange_time_ns"], kind="stable")
+    events = np.ascontiguousarray(events[place])
+    n_adds = int((events["kind"] == EventKind.ADD).sum())
+    slots = np.zeros(1 << max(4, (4 * n_adds).bit_length()), _SLOT)
+    rows, born = np.empty(2 * len(events), ROW), np.empty(2 * len(events), np.int32)
+    row_of = np.empty(len(events), np.int64)
+    if 2 * len(events) > 2**31 - 2:
+        raise ValueError(f"{len(events)} events, expected fewer than 2**30")
+    n, n_bad, n_unknown, stopped, fault = decode(events, slots, rows, born, row_of, skip_bad, open_start)
+    if fault and not skip_bad:
+        raise ValueError(f"event {int(place[stopped])}: {FAULTS[fault]}: {events[stopped].tolist()[:-1]}")
+    if not n:
+        raise ValueError(f"{len(events)} events but no usable one")
+    messages = np.zeros(len(events), MESSAGE)
+    for name in ("exchange_time_ns", "local_time_ns"):
+        messages[name] = events[name]
+    messages["update_id"], messages["first_row"] = events["order_id"], row_of
+    counts["bad_lines"] = counts.get("bad_lines", 0) + n_bad
+    counts["unknown_orders"] = n_unknown
+    return Feed(
+        instrument, rows[:n].copy(), messages, *arrival_streams(messages), counts=counts, born=born[:n].copy()
+    )  # fmt: skip
+
+
+def order_events(rows: list[tuple[Any, ...]]) -> np.ndarray:
+    """Return ORDER_EVENT records of (exchange time, local time, order id, lots, tick, kind, side) tuples."""
+    return np.array([(*row, 0) for row in rows], ORDER_EVENT)
