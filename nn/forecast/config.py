@@ -27,7 +27,10 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    features: str | tuple[str, ...]  # "base_40", or names of tradekernels.features.CATALOG
+    features: str | tuple[str, ...]  # a list of dataset.FEATURE_LISTS, or names of tradekernels.features.CATALOG
+    feature_parameters: dict[
+        str, float
+    ] = {}  # of the set (tradekernels.features.DEFAULTS); GARCH's are fitted if absent
     history_days: PositiveInt | None  # days of candles before the end of the training range; null reads all there is
     validation_share: float = Field(gt=0, lt=0.5)  # newest part of the training range, for early stopping
 

@@ -18,9 +18,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tradekernels.features import BASE_40, FeatureSet, feature_set
+from tradekernels.features import BASE_40, CATALOG, FeatureSet, feature_set
 
 from ..data.candles import check_candles
+from ..data.garch import PARAMETERS as GARCH
+from ..data.garch import fit_garch
 from ..data.targets import make_targets, max_horizon_bars
 from ..data.timeframe import timeframe_ms
 from ..data.windows import RobustScaler, WindowSet, chronological_split, usable_ends
@@ -29,7 +31,12 @@ from .config import DataConfig
 
 MIN_WINDOWS = 200  # per pair and part; below that there is nothing to learn from or to judge by
 ADVICE = "take fewer versions, a shorter period or more data"
-FEATURE_LISTS: dict[str, tuple[str, ...]] = {"base_40": tuple(BASE_40)}
+# Every feature of candles alone that is no price or volume in itself, and not the same on every candle.
+CANDLES = tuple(
+    name for name, feature in CATALOG.items()
+    if not feature.needs and feature.unit not in ("quote", "base") and name != "leverage"
+)  # fmt: skip
+FEATURE_LISTS: dict[str, tuple[str, ...]] = {"base_40": tuple(BASE_40), "candles": CANDLES}
 
 
 class TooLittleData(ValueError):
@@ -90,13 +97,29 @@ class TrainingData:
         return values, masks
 
 
-def resolve_features(features: str | tuple[str, ...], timeframe: str) -> FeatureSet:
-    """Return the feature set of a config: a list by name, or the names themselves."""
+def resolve_features(
+    features: str | tuple[str, ...], timeframe: str, parameters: Mapping[str, float] | None = None
+) -> FeatureSet:
+    """Return the feature set of a config: a list by name, or the names themselves.
+
+    Raises
+    ------
+    ValueError
+        If a name or parameter is unknown, or a feature needs more than the candles of its own pair: the service gets
+        nothing else, so such a model could never be asked.
+    """
     if isinstance(features, str):
         if features not in FEATURE_LISTS:
             raise ValueError(f"data.features is {features!r}, expected {', '.join(FEATURE_LISTS)} or a list of names")
         features = FEATURE_LISTS[features]
-    return feature_set(features, timeframe=timeframe)
+    found = feature_set(features, timeframe, parameters)
+    for feature in found.features:
+        if feature.needs:
+            raise ValueError(
+                f"data.features names {feature.name!r}, which needs {' and '.join(feature.needs)}; "
+                "a forecaster reads the candles of its own pair"
+            )
+    return found
 
 
 def cut(frame: pd.DataFrame, timeframe: str, until: datetime, since: datetime | None = None) -> pd.DataFrame:
@@ -120,7 +143,7 @@ def make_training_data(
     for pair, frame in frames.items():
         digest.update(f"{pair} {check_candles(frame, pair, timeframe).fingerprint}\n".encode())
 
-    features = resolve_features(config.features, timeframe)
+    features = _fitted_features(config, frames, timeframe, _border(frames, timeframe, until, config.validation_share))
     matrices = [features.compute(frame) for frame in frames.values()]
     labels = [make_targets(frame, timeframe) for frame in frames.values()]
     values, masks = tuple(each.values for each in labels), tuple(each.mask for each in labels)
@@ -160,6 +183,30 @@ def make_training_data(
     )
 
 
+def _fitted_features(
+    config: DataConfig, frames: Mapping[str, pd.DataFrame], timeframe: str, border: datetime
+) -> FeatureSet:
+    """Return the feature set, its GARCH weights fitted to the rows before the validation ones where they are read."""
+    features = resolve_features(config.features, timeframe, config.feature_parameters)
+    fitted = [name for name in GARCH if name in features.parameters and name not in config.feature_parameters]
+    if not fitted:
+        return features
+    if len(fitted) < len(GARCH):
+        raise ValueError(f"data.feature_parameters gives some of {', '.join(GARCH)}, expected all or none of them")
+    try:
+        weights = fit_garch({pair: cut(frame, timeframe, border) for pair, frame in frames.items()})
+    except ValueError as error:
+        raise TooLittleData(f"{error}: {ADVICE}") from error
+    return resolve_features(config.features, timeframe, {**config.feature_parameters, **weights})
+
+
+def _border(frames: Mapping[str, pd.DataFrame], timeframe: str, until: datetime, validation_share: float) -> datetime:
+    """Return the moment between train and validation rows."""
+    first = min(frame["date"].iloc[0] for frame in frames.values())
+    bar = pd.Timedelta(milliseconds=timeframe_ms(timeframe))
+    return pd.Timestamp(until - (until - first) * validation_share).floor(bar).to_pydatetime()
+
+
 def _split(
     frames: Mapping[str, pd.DataFrame],
     timeframe: str,
@@ -170,9 +217,7 @@ def _split(
 ) -> tuple[Samples, Samples]:
     """Return train and validation windows, cut at the same moment for every pair, purged and embargoed (WIN-2)."""
     horizon = max_horizon_bars(timeframe)
-    first = min(frame["date"].iloc[0] for frame in frames.values())
-    bar = pd.Timedelta(milliseconds=timeframe_ms(timeframe))
-    border = pd.Timestamp(until - (until - first) * validation_share).floor(bar).to_pydatetime()
+    border = _border(frames, timeframe, until, validation_share)
     parts: dict[str, list[tuple[int, NDArray[np.int64]]]] = {"train": [], "validation": []}
     for index, (pair, frame) in enumerate(frames.items()):
         ends = usable_ends(frame, timeframe, features.warmup, context_length)

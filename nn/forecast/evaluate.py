@@ -34,7 +34,7 @@ def forecast_rows(
 ) -> tuple[NDArray, NDArray]:
     """Return the rows of the frame that close in [begin, end) and can be scored, and their forecasts (N, 38)."""
     manifest = loaded.manifest
-    features = feature_set(manifest.feature_names, timeframe=manifest.timeframe)
+    features = feature_set(manifest.feature_names, manifest.timeframe, manifest.feature_parameters)
     model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
     context_length = model.config.context_length
     closes = frame["date"] + pd.Timedelta(milliseconds=timeframe_ms(manifest.timeframe))

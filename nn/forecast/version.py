@@ -80,6 +80,7 @@ def draft_manifest(
         timeframe=data.timeframe,
         pairs=data.pairs,
         feature_names=data.features.names,
+        feature_parameters=data.features.parameters,
         feature_digest=data.features.digest,
         warmup=data.features.warmup,
         scaler=data.scaler.to_dict(),

@@ -49,6 +49,7 @@ class ManifestDraft(BaseModel):
     timeframe: str
     pairs: tuple[str, ...]
     feature_names: tuple[str, ...]
+    feature_parameters: dict[str, float] = {}  # those that the features read, GARCH weights from train rows among them
     feature_digest: str
     warmup: int  # bars before the first finite row of features
     scaler: dict[str, list[float]]  # median and interquartile range per feature, from train rows only

@@ -139,7 +139,7 @@ def load_served(folder: Path, keys: Keys) -> ServedVersion:
             f"{manifest.version} is valid from {manifest.valid_from:%Y-%m-%d %H:%M}, before data and embargo end"
         )
     try:
-        features = feature_set(manifest.feature_names, manifest.timeframe)
+        features = feature_set(manifest.feature_names, manifest.timeframe, manifest.feature_parameters)
     except ValueError as error:
         raise LayoutMismatch(f"{manifest.version}: {error}") from error
     if features.digest != manifest.feature_digest or features.warmup != manifest.warmup:

@@ -106,3 +106,46 @@ def test_too_little_data_is_one_sentence(frames, config):
 def test_an_unknown_list_of_features_is_refused():
     with pytest.raises(ValueError, match=r"data\.features is 'base_4'"):
         resolve_features("base_4", "15m")
+
+
+def with_features(config, *names, **parameters):
+    return config.data.model_copy(update={"features": names, "feature_parameters": parameters})
+
+
+def test_garch_weights_come_from_the_train_rows_alone(frames, config):
+    """LEK-3, CAT-9: noise in the validation rows moves no weight; noise in the train rows does."""
+    chosen = with_features(config, "log_return", "garch_24h")
+    data = make_training_data(frames, "15m", UNTIL, chosen, config.model.context_length)
+    assert set(data.features.parameters) == {"garch_omega", "garch_alpha", "garch_beta"}
+    first_validation = min(
+        frame["date"].iloc[data.validation.ends[data.validation.pairs == pair].min()]
+        for pair, frame in enumerate(frames.values())
+    )
+    for since, same in ((first_validation, True), (first_validation - pd.Timedelta(days=5), False)):
+        noisy = {
+            pair: frame.where(frame["date"] < since, make_candles(len(frame), seed=77))
+            for pair, frame in frames.items()
+        }
+        again = make_training_data(noisy, "15m", UNTIL, chosen, config.model.context_length)
+        assert (again.features.digest == data.features.digest) is same
+
+
+def test_garch_weights_that_are_given_are_taken(frames, config):
+    given = {"garch_omega": 0.0, "garch_alpha": 0.1, "garch_beta": 0.8}
+    chosen = with_features(config, "log_return", "garch_24h", **given)
+    assert make_training_data(frames, "15m", UNTIL, chosen, config.model.context_length).features.parameters == given
+    half = with_features(config, "log_return", "garch_24h", garch_alpha=0.04)
+    with pytest.raises(ValueError, match="expected all or none"):
+        make_training_data(frames, "15m", UNTIL, half, config.model.context_length)
+
+
+def test_a_feature_of_other_data_than_the_pairs_own_candles_is_refused():
+    """ENR-9: the service gets candles and nothing else."""
+    with pytest.raises(ValueError, match=r"data\.features names 'btc_beta', which needs btc"):
+        resolve_features(("log_return", "btc_beta"), "15m")
+
+
+def test_every_feature_of_candles_alone_can_be_asked_for_by_one_word():
+    features = resolve_features("candles", "15m")
+    assert len(features.names) > 170
+    assert not {"sma_60", "leverage", "funding_rate", "btc_beta"} & set(features.names)

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tradekernels.features import feature_set
 
 from nn.registry.manifest import ModelRefused
 from nn.service import versions
@@ -80,6 +81,22 @@ def test_features_that_tradekernels_no_longer_computes_are_409(registry, serve, 
     response = ask.json(kit.candles(170))
     assert (response.status_code, response.json()["error"]) == (409, "layout_mismatch")
     assert ask("GET", "/readyz", key=None).status_code == 503
+    assert "feature digest" in caplog.text
+
+
+def test_fitted_parameters_of_features_travel_in_the_manifest(registry, kit, caplog):
+    """CAT-9: a version computes GARCH with the weights of its own training, or not at all."""
+    names = ("log_return", "volume_ratio", "range_pct", "ema_9_ratio", "roc_10", "garch_24h")
+    fitted = feature_set(names, "15m", {"garch_alpha": 0.11, "garch_beta": 0.8})
+    changes = {"feature_names": names, "feature_digest": fitted.digest, "warmup": fitted.warmup}
+    registry.publish(registry.add(120, feature_parameters=fitted.parameters, **changes))
+    (line,) = registry.shelf().lines
+    (version,) = line.chain
+    frame = kit.candles(170)
+    np.testing.assert_array_equal(version.features(frame), fitted.compute(frame))
+    assert version.features(frame)[-1, -1] != feature_set(names, "15m").compute(frame)[-1, -1]
+    registry.publish(registry.add(120, line="other-15m", **changes), line="other-15m")
+    assert [line.name for line in registry.shelf().lines] == ["unified-15m"]
     assert "feature digest" in caplog.text
 
 
