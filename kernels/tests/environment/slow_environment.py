@@ -8,6 +8,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from slow_book import CENTRE, MOST, OWN, SlowBook
 
 from tradekernels.environment import REASONS
 from tradekernels.observation import AgentWindow
@@ -89,10 +90,13 @@ class SlowEnvironment:
         if delay is None:
             self.refusals["TIMEOUT"] += 1
             return 0.0, Fraction(0)
-        ticks = self.fill_price(order, delay)
-        if order > 0:
-            order = self.affordable(ticks, order)
-        return self.book(order, ticks) if order else (0.0, Fraction(0))
+        if self.settings.book:
+            lots, notional, maker = self.fill_in_book(order, delay)
+        else:
+            ticks, maker = self.fill_price(order, delay), False
+            lots = self.affordable(ticks, order) if order > 0 else -order
+            notional = lots * ticks
+        return self.account(1 if order > 0 else -1, lots, notional, maker) if lots else (0.0, Fraction(0))
 
     def order(self, action, now):
         settings, close = self.settings, float(self.ticks("close") * self.tick)
@@ -148,50 +152,99 @@ class SlowEnvironment:
             waited += latency.timeout_ms
         return None
 
-    def fill_price(self, order, delay):
-        rows, slippage, side = self.market.rows[self.row], self.settings.costs.slippage, 1 if order > 0 else -1
-        spread = slippage.spread_bps if math.isnan(rows["spread_bps"]) else float(rows["spread_bps"])
-        share = float(abs(order) * self.lot) / float(rows["liquidity"]) if rows["liquidity"] > 0 else 1.0
-        slip = max(spread / 2, slippage.min_half_spread_bps) + slippage.k * rows["volatility_bps"] * math.sqrt(share)
+    def late(self, side, delay):
         open_ = self.ticks("open", self.row + 1)
         worst = self.ticks("high" if side > 0 else "low", self.row + 1)
-        late = open_ + (worst - open_) * math.sqrt(min(delay / self.market.bar_ms, 1.0))
-        slipped = late * (1 + side * slip * 1e-4)
+        return open_ + (worst - open_) * math.sqrt(min(delay / self.market.bar_ms, 1.0))
+
+    def half_spread(self):
+        slippage, spread = self.settings.costs.slippage, float(self.market.rows["spread_bps"][self.row])
+        return max((slippage.spread_bps if math.isnan(spread) else spread) / 2, slippage.min_half_spread_bps)
+
+    def fill_price(self, order, delay):
+        rows, side = self.market.rows[self.row], 1 if order > 0 else -1
+        share = float(abs(order) * self.lot) / float(rows["liquidity"]) if rows["liquidity"] > 0 else 1.0
+        slip = self.half_spread() + self.settings.costs.slippage.k * rows["volatility_bps"] * math.sqrt(share)
+        slipped = self.late(side, delay) * (1 + side * slip * 1e-4)
         return math.ceil(slipped - 1e-6) if side > 0 else max(math.floor(slipped + 1e-6), 1)
 
-    def fee(self, notional):
-        step = Fraction(str(self.settings.costs.fees.quote_step))
-        return math.ceil(notional * self.settings.costs.fees.rate() / step) * step
+    def fill_in_book(self, order, delay):
+        """Return (lots, notional in ticks x lots, maker) of an order in a live book (LOB-42)."""
+        flow, side, size = self.settings.book, 1 if order > 0 else -1, min(abs(order), MOST)
+        anchor, bar_ms = self.late(side, delay), self.market.bar_ms
+        spacing = max(math.floor(2e-4 * self.half_spread() * anchor + 0.5), 1)
+        volume = float(self.market.rows["liquidity"][self.row]) * self.lot.denominator / self.lot.numerator
+        key = words(self.seed, self.stream, self.row - self.start, self.episode, 2)[0]
+        book = SlowBook(flow, key, volume * 60_000 / bar_ms)
+        before = int(flow.events * min(delay / bar_ms, 1.0))
+        book.happen(before)
 
-    def affordable(self, ticks, lots):
-        each = ticks * self.tick * self.lot
-        if lots * each + self.fee(lots * each) <= self.cash:
+        def price(level, rounding):
+            ticks = anchor + (level - CENTRE - 0.5) * spacing
+            return max(math.ceil(ticks - 1e-6) if rounding > 0 else math.floor(ticks + 1e-6), 1)
+
+        if flow.orders == "limit":
+            best = book.best(side)
+            level = (CENTRE if side > 0 else CENTRE + 1) if best is None else best
+            ticks = price(level, -side)
+            size = self.affordable(ticks, size, maker=True) if side > 0 else size
+            if not size:
+                return 0, 0, True
+            book.rest(side, level, size, OWN)
+            book.happen(flow.events - before)
+            traded_through = (
+                self.ticks("low", self.row + 1) < ticks if side > 0 else (self.ticks("high", self.row + 1) > ticks)
+            )
+            lots = size if traded_through else sum(book.own_fills)
+            return lots, lots * ticks, True
+        got, notional = 0, 0
+        for tick, lots in book.take(side, size):
+            ticks = price(tick, side)
+            paid = self.affordable(ticks, lots, notional) if side > 0 else lots
+            got, notional = got + paid, notional + paid * ticks
+            if paid < lots:
+                break
+        return got, notional, False
+
+    def fee(self, notional, maker=False):
+        step = Fraction(str(self.settings.costs.fees.quote_step))
+        return math.ceil(notional * self.settings.costs.fees.rate(maker) / step) * step
+
+    def affordable(self, ticks, lots, spent=0, maker=False):
+        """Return how many lots the cash pays for after `spent` ticks x lots, fee included."""
+        each = self.tick * self.lot
+
+        def cost(count):
+            notional = (spent + count * ticks) * each
+            return notional + self.fee(notional, maker)
+
+        if cost(lots) <= self.cash:
             return lots
-        lots = math.floor(self.cash / (each * (1 + self.settings.costs.fees.rate())))
-        while lots * each + self.fee(lots * each) > self.cash:
+        rate = self.settings.costs.fees.rate(maker)
+        lots = max(0, math.floor((self.cash - cost(0)) / (ticks * each * (1 + rate))) + 2)
+        while lots and cost(lots) > self.cash:
             lots -= 1
         return lots
 
-    def book(self, order, ticks):
-        """Change cash and position by a fill of `order` lots at `ticks`."""
-        side, notional = (1 if order > 0 else -1), abs(order) * ticks * self.tick * self.lot
-        before, was = self.cash, self.lots
+    def account(self, side, lots, ticks_lots, maker):
+        """Change cash and position by a fill."""
+        notional, was, before = ticks_lots * self.tick * self.lot, self.lots, self.cash
         open_ = self.ticks("open", self.row + 1)
-        self.cash -= side * notional + self.fee(notional)
-        self.lots += order
+        self.cash -= side * notional + self.fee(notional, maker)
+        self.lots += side * lots
         assert self.cash >= 0
-        closed, value = 0.0, self.value(ticks)
+        closed, value = 0.0, self.value(Fraction(ticks_lots, lots))
         if was and self.lots * was <= 0:
             closed, self.opened = float(value - self.opened), value
         elif not was:
             self.opened = before
         self.trades += 1
         self.all_trades += 1
-        self.fees += self.fee(notional)
-        self.slippage += side * (ticks - open_) * abs(order) * self.tick * self.lot
+        self.fees += self.fee(notional, maker)
+        self.slippage += side * (ticks_lots - open_ * lots) * self.tick * self.lot
         self.turnover += notional
-        price, mid = float(ticks * self.tick), float(open_ * self.tick)
-        self.window.fill("buy" if side > 0 else "sell", float(abs(order) * self.lot), price, mid)
+        price, mid = float(Fraction(ticks_lots, lots) * self.tick), float(open_ * self.tick)
+        self.window.fill("buy" if side > 0 else "sell", float(lots * self.lot), price, mid)
         return closed, notional
 
     def settle(self, closed, notional):

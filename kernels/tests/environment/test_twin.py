@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from slow_environment import SlowEnvironment
 
-from tradekernels.environment import Costs, Reward, Risk, Settings, TradingEnvironment, market
+from tradekernels.environment import BookFlow, Costs, Reward, Risk, Settings, TradingEnvironment, market
 from tradekernels.execution import Fees, Latency, Quantiser, Slippage
 
 SLOTS = 56
@@ -22,6 +22,14 @@ SETTINGS = {
     "limits": Settings(
         risk=Risk(position_limit=60.0, notional_limit=4_000.0, max_drawdown=0.15, max_intrabar_drawdown=0.01),
         can_short=True, dead_band=0.05, episode_length=700,
+    ),
+    "book, market orders": Settings(
+        can_short=True, episode_length=400, costs=Costs(latency=HARD),
+        book=BookFlow(depth=(0.002, 0.004, 0.01), events=30, market=0.3, add=0.4),
+    ),
+    "book, limit orders": Settings(
+        can_short=True, episode_length=400, costs=Costs(Fees(2, 10)),
+        book=BookFlow("limit", depth=(0.02, 0.03), market_size=0.03, market=0.4, add=0.3, events=12),
     ),
     "free": Settings(costs=Costs.none(), reward=Reward.growth("ratio"), can_short=True, random_start=False),
 }  # fmt: skip
@@ -88,6 +96,8 @@ def test_every_number_is_that_of_the_twin(pairs, name):
             "default": {"MIN_NOTIONAL"},
             "shaped": {"TIMEOUT", "BANKRUPTCY"},
             "limits": {"POSITION_LIMIT", "NOTIONAL_LIMIT", "DRAWDOWN", "INTRABAR_DRAWDOWN"},
+            "book, market orders": {"TIMEOUT"},
+            "book, limit orders": {"MIN_NOTIONAL"},
             "free": {"DRAWDOWN"},
         }[name]
     )

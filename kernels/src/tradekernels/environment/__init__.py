@@ -6,10 +6,12 @@
 """
 
 from .environment import TradingEnvironment, Transition
+from .flow import BookFlow
 from .markets import Market, market
 from .settings import Costs, Reward, Risk, Settings
 from .state import REASONS
 
 __all__ = [
-    "REASONS", "Costs", "Market", "Reward", "Risk", "Settings", "TradingEnvironment", "Transition", "market",
+    "REASONS", "BookFlow", "Costs", "Market", "Reward", "Risk", "Settings", "TradingEnvironment", "Transition",
+    "market",
 ]  # fmt: skip

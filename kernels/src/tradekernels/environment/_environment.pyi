@@ -9,7 +9,9 @@ class Engine:
         markets: list[np.ndarray],
         pairs: np.ndarray,
         settings: np.ndarray,
+        flow: np.ndarray,
         copies: np.ndarray,
+        threads: int,
         first_stream: int,
     ) -> None: ...
     def reseed(self, seed: int) -> None: ...
@@ -24,9 +26,10 @@ class Engine:
         truncated: np.ndarray,
         first: int,
         last: int,
+        thread: int,
     ) -> None: ...
 
-def sizes() -> tuple[int, int, int, int]: ...
+def sizes() -> tuple[int, int, int, int, int]: ...
 def rewards(
     reward: np.ndarray,
     worth: np.ndarray,

@@ -30,7 +30,8 @@ cdef struct Pair:
     double tick_part, tick_whole, lot_part, lot_whole  # steps as fractions, see _costs.pxd
     double atom_part, atom_whole        # an atom divides tick x lot and the quote step: cash is whole atoms
     double atoms, fee_atoms             # atoms in one tick x lot, in one quote step
-    double fee_part, fee_whole          # ticks x lots for which one more quote step is charged; 0: no fee
+    double fee_part, fee_whole          # ticks x lots for which a taker pays one more quote step; 0: no fee
+    double maker_part, maker_whole      # the same for a maker
     double least                        # least notional, ticks x lots
     double cash                         # at the start, atoms
 

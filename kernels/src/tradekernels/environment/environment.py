@@ -14,11 +14,12 @@ import numpy as np
 
 from ._environment import sizes
 from .build import Engine
+from .flow import FLOW
 from .markets import PAIR, ROW, Market
 from .settings import SETTINGS, Settings
 from .state import COPY, REASONS
 
-assert (ROW.itemsize, PAIR.itemsize, SETTINGS.itemsize, COPY.itemsize) == sizes()
+assert tuple(dtype.itemsize for dtype in (ROW, PAIR, SETTINGS, FLOW, COPY)) == sizes()
 
 
 class Transition(NamedTuple):
@@ -90,7 +91,9 @@ class TradingEnvironment:
             [one.observation for one in self.markets],
             np.concatenate([one.record(self.settings) for one in self.markets]).view(np.uint8),
             self.settings.record().view(np.uint8),
+            np.empty(0, dtype=np.uint8) if self.settings.book is None else self.settings.book.record().view(np.uint8),
             self._copies.view(np.uint8),
+            self.threads,
             _whole("first_stream", first_stream, 0),
         )
         self._engine.reseed(_whole("seed", seed, 0))
@@ -155,9 +158,9 @@ class TradingEnvironment:
         self._check(action, out)
         run, bools = self._engine.step, (out.terminated.view(np.uint8), out.truncated.view(np.uint8))
         if self._pool is None:
-            run(action, out.observation, out.reward, *bools, 0, self.n_copies)
+            run(action, out.observation, out.reward, *bools, 0, self.n_copies, 0)
         else:
-            parts = zip(self._parts[:-1], self._parts[1:], strict=True)
+            parts = zip(self._parts[:-1], self._parts[1:], range(self.threads), strict=True)
             for part in [self._pool.submit(run, action, out.observation, out.reward, *bools, *p) for p in parts]:
                 part.result()
         return out

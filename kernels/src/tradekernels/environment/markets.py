@@ -34,7 +34,7 @@ PAIR = np.dtype(
         (name, np.float64)
         for name in (
             "bar_ms", "tick_part", "tick_whole", "lot_part", "lot_whole", "atom_part", "atom_whole", "atoms",
-            "fee_atoms", "fee_part", "fee_whole", "least", "cash",
+            "fee_atoms", "fee_part", "fee_whole", "maker_part", "maker_whole", "least", "cash",
         )
     ]
 )  # fmt: skip
@@ -72,10 +72,11 @@ class Market:
         if cash % atom or cash / atom >= EXACT:
             expected = f"whole steps of {float(atom):g} and less than 2^53 of them"
             raise ValueError(f"cash is {settings.cash}, expected {expected} for {self.pair}")
-        reach = quote_step / (fees.rate() * tick * lot) if fees.rate() else Fraction(0, 1)
+        rates = {"fee": fees.rate(), "maker": fees.rate(maker=True)}
+        reach = {name: quote_step / (rate * tick * lot) if rate else Fraction(0) for name, rate in rates.items()}
         out = np.zeros(1, dtype=PAIR)
         out["first"], out["last"], out["bar_ms"] = self.first, self.last, self.bar_ms
-        for name, step in (("tick", tick), ("lot", lot), ("atom", atom), ("fee", reach)):
+        for name, step in ({"tick": tick, "lot": lot, "atom": atom} | reach).items():
             out[f"{name}_part"], out[f"{name}_whole"] = float(step.numerator), float(step.denominator)
         out["atoms"], out["fee_atoms"] = float(tick * lot / atom), float(quote_step / atom)
         out["least"], out["cash"] = float(self.grid.least), float(cash / atom)

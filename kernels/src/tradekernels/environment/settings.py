@@ -10,6 +10,7 @@ import numpy as np
 
 from ..execution import Fees, Latency, Slippage
 from ..execution.decimals import Number, as_numbers, at_least_0
+from .flow import BookFlow
 
 _LATENCY = np.dtype(
     [(name, np.float64) for name in ("base", "jitter", "spike_probability", "spike_multiple", "timeout")]
@@ -162,6 +163,8 @@ class Settings:
         Steps until truncation; without it an episode ends with the market's range.
     random_start : bool
         Draw pair and first row of each episode; else copy i begins pair i (modulo their number) at its first row.
+    book : BookFlow, optional
+        Fill orders in a small live order book inside each candle (book fidelity) instead of by a formula.
     """
 
     costs: Costs = field(default_factory=Costs)
@@ -172,6 +175,7 @@ class Settings:
     dead_band: float = 0.0
     episode_length: int | None = None
     random_start: bool = True
+    book: BookFlow | None = None
 
     def __post_init__(self) -> None:
         as_numbers("dead_band", self.dead_band, 0.0)
