@@ -164,9 +164,7 @@ def test_fees_are_exact_and_rounded_half_away_from_zero():
     """LOB-15: value 11.0 * 0.003 = 0.033."""
     assert trade_once(Fees("0", "0.0007")).fee == 0.0000231
     assert trade_once(Fees("0", "0.0007", rounding="0.00001")).fee == 0.00002
-    assert (
-        trade_once(Fees("0", "-0.00075757575757575757", rounding="0.00001")).fee == -0.00002
-    )  # -2.5000 steps less a hair
+    assert trade_once(Fees("0", "-0.00075757", rounding="0.00001")).fee == -0.00002  # -2.5000 steps less a hair
     assert trade_once(Fees("0", "-0.0015", rounding="0.000033")).fee == pytest.approx(-0.000066)  # exactly -1.5 steps
     assert trade_once(Fees("0", "0.5", per="quantity")).fee == 0.0015
     assert trade_once(Fees("0", "0.25", per="fill")).fee == 0.25

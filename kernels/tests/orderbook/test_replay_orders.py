@@ -129,7 +129,7 @@ def test_a_recording_is_read_from_npy_and_kept_by_save(tmp_path):
     feed.save(tmp_path / "feed.npz")
     assert Feed.load(tmp_path / "feed.npz").born.tolist() == [-1, -1]
     (tmp_path / "x.npy").write_bytes(b"no numpy")
-    with pytest.raises(ValueError, match="not a .npy file"):
+    with pytest.raises(ValueError, match=r"not a \.npy file"):
         read_orders(tmp_path / "x.npy", UNIT)
 
 
