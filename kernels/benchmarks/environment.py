@@ -20,7 +20,7 @@ from data import random_walk
 from measure import interleaved, one_core, table
 from peer_virtualenv import folder, python_of
 
-from tradekernels.environment import Settings, TradingEnvironment, market
+from tradekernels.environment import BookFlow, Settings, TradingEnvironment, market
 from tradekernels.environment.settings import Reward
 from tradekernels.execution import CounterRandom, Latency, Quantiser, Slippage
 
@@ -88,6 +88,23 @@ def whole_environment(one, n_copies):
     rows.append(("slow twin, random weights", *figures(slow / 200, slow / 200)))
     table((f"candle fidelity, {n_copies} copies, one core", "steps/s", "ns a step", "faster than the twin"), rows)
     return seconds[0] / N_STEPS / n_copies
+
+
+def book_environment(one, n_copies):
+    """Print the table of steps in book fidelity, an order at every step; each limit order meets all its events."""
+    first, rows = next(iter(policies(n_copies).values())), []
+    kinds = {
+        "limit orders, 10 events of the flow each": BookFlow("limit", events=10),
+        "limit orders, 100 events": BookFlow("limit", events=100),
+        "market orders, which only take levels": BookFlow("market", events=10),
+    }
+    its = [Settings(episode_length=2000, book=flow) for flow in kinds.values()]
+    runs = [walk(TradingEnvironment(one, n_copies, each), first) for each in its]
+    (slow,) = interleaved(slow_steps(one, its[0], first), rounds=2)
+    for name, took in zip(kinds, interleaved(*runs, rounds=ROUNDS), strict=True):
+        rows.append((name, *figures(took / N_STEPS / n_copies, slow / 200)))
+    rows.append(("slow twin, limit orders, 10 events", *figures(slow / 200, slow / 200)))
+    table((f"book fidelity, {n_copies} copies, one core", "steps/s", "ns a step", "faster than the twin"), rows)
 
 
 def vector_steps(one, n_copies, actions):
@@ -188,6 +205,7 @@ def main() -> None:
         one = make_market()
         whole_environment(one, arguments.copies)
         whole_environment(one, 4 * arguments.copies)
+        book_environment(one, arguments.copies)
         parts()
         if arguments.peers:
             peer(one, arguments.copies)

@@ -30,9 +30,11 @@ except ImportError as missing:
     sys.exit(f"the benchmark compares with TA-Lib and pandas, and they with SciPy's normal distribution: {missing}")
 
 from data import Market, read_market
-from peer_virtualenv import install, run_twins
-from live import live_rows, observation_rows, strategy_seconds
+from live import live_rows, strategy_seconds
 from measure import HEAD, agreement, compared, duel, interleaved, one_core, table
+from observation import HEAD as OBSERVATION_HEAD
+from observation import observation_rows
+from peer_virtualenv import install, run_twins
 from scaling import growth_rows, thread_rows
 
 ROUNDS, SLOW_ROUNDS = 15, 3
@@ -84,8 +86,7 @@ def live(market: Market) -> None:
     seconds = strategy_seconds(market.frame)
     if seconds is not None:
         table(("Freqtrade", "ms"), [(f"populate_indicators with {len(CATALOG)} features", f"{seconds * 1e3:,.1f}")])
-    if rows := observation_rows(market.frame):
-        table(("observation", "ms", "ns per bar"), rows)
+    table(OBSERVATION_HEAD, observation_rows())
 
 
 def main() -> None:

@@ -53,9 +53,3 @@ def strategy_seconds(frame: pd.DataFrame, rounds: int = 5) -> float | None:
     strategy = EveryFeature({"stake_currency": "USDT"})
     candles = frame[["date", *CANDLE]]
     return min(timed(lambda: strategy.populate_indicators(candles.copy(), {"pair": "BTC/USDT"})) for _ in range(rounds))
-
-
-def observation_rows(frame: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return table rows (what, ms, ns per bar) of `tradekernels.observation`; none before that module exists."""
-    del frame
-    return []

@@ -18,16 +18,16 @@ from tradekernels.observation import fit, observation_set
 TESTS = Path(__file__).parents[1] / "tests"
 ROUNDS, TWIN_ROWS = 15, 3000
 COLUMNS = ("open", "high", "low", "close", "volume")
+HEAD = ("56 values, micro source", "batch, ms", "batch, ns a row", "update, µs", "observe, µs", "twin, µs a row")
 ACCOUNT = (1000.0, 2.0, 1.0, 0.5, 3.0, 0.001, 3.0, 1.5, 2.0)
 
 
-def main() -> None:
-    """Print times per row: in batch, bar by bar, and an account into a row of a batch."""
+def observation_rows() -> list[tuple[str, ...]]:
+    """Return times per row: in batch, bar by bar, and an account into a row of a batch."""
     walk = random_walk()
     frame = {"date": BAR_MS * np.arange(ROWS)} | {name: walk[name].to_numpy() for name in COLUMNS}
     taker = {"taker_buy_volume": frame["volume"] * np.random.default_rng(8).beta(4, 4, ROWS)}
-    rows = [measured("candles", frame), measured("taker", frame | taker)]
-    table(("micro source", "batch, ms", "batch, ns a row", "stream.update, µs", "observe, µs", "twin, µs a row"), rows)
+    return [measured("candles", frame), measured("taker", frame | taker)]
 
 
 def measured(source: str, frame: dict[str, np.ndarray]) -> tuple[str, ...]:
@@ -63,4 +63,4 @@ def twin_seconds(frame: dict[str, np.ndarray], statistics: object) -> float:
 
 if __name__ == "__main__":
     with one_core():
-        main()
+        table(HEAD, observation_rows())

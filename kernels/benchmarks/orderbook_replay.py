@@ -21,7 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tradekernels.orderbook import (
-    ConstantLatency, Feed, Fees, Grid, Instrument, Queue, TradingModels, final_book, read_capture, run_grids,
+    ConstantLatency,
+    Feed,
+    Fees,
+    Grid,
+    Instrument,
+    Queue,
+    TradingModels,
+    final_book,
+    read_capture,
+    run_grids,
 )  # fmt: skip
 
 PEER = Path(__file__).with_name("orderbook_replay_peer.py")

@@ -13,7 +13,12 @@ import time
 
 import numpy as np
 from hftbacktest import (
-    BUY, GTX, LIMIT, SELL, BacktestAsset, HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest,
+    BUY,
+    GTX,
+    LIMIT,
+    BacktestAsset,
+    HashMapMarketDepthBacktest,
+    ROIVectorMarketDepthBacktest,
 )  # fmt: skip
 from hftbacktest.data.utils import binancefutures
 from numba import njit
