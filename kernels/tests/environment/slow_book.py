@@ -79,6 +79,7 @@ class SlowBook:
             elif kind < flow["market"] + flow["add"]:
                 distance = int(flow["distance"][bits >> 32 & 255])
                 mean = float(flow["depth"][min(distance, flow["n_levels"] - 1)]) * self.volume
+                mean *= float(flow["limit_size"])
                 best = self.best(-side)
                 best = (CENTRE + 1 if side == 1 else CENTRE) if best is None else best
                 lots = self.lots(mean, flow["limit_factor"][bits >> 24 & 255])

@@ -42,7 +42,7 @@ def test_what_the_book_does_not_hold_is_not_filled():
 
 
 def test_a_limit_order_joins_the_queue_and_is_filled_after_it():
-    """Ten events take one unit each, all from one side: of 10 units sold, 4 go to the queue ahead and 6 to the order."""
+    """Ten events take a unit each, all from one side: of 10 units sold, 4 go to the queue ahead, 6 to the order."""
     flow = {"market": 1.0, "add": 0.0, "sign_memory": 1.0, "market_size": 1.0, "depth": (4.0, 20.0), **LEVELS}
     costs = Costs(Fees(2, 10), Slippage(0.0, 20.0), AT_ONCE)
     environment = environment_of(BookFlow("limit", events=10, **flow), flat_candles(np.full(4, 100.0)), costs)
@@ -112,7 +112,7 @@ def test_a_state_in_book_fidelity_continues_bit_for_bit(candles):
         ({"events": 1001}, "events is 1001, expected a whole number from 0 to 1000"),
         ({"depth": ()}, r"depth has shape \(0,\), expected 1 to 16 levels"),
         ({"depth": (1.0,) * 17}, "expected 1 to 16 levels"),
-        ({"market": 0.7, "add": 0.6}, "shares are 0.7, 0.6 and 0.6, expected at most 1"),
+        ({"market": 0.7, "add": 0.6}, "shares are 0.7, 0.6 and 0.2, expected at most 1"),
         ({"market_size": float("nan")}, "market_size is nan"),
     ],
 )

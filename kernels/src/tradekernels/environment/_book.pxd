@@ -26,6 +26,7 @@ cdef struct FlowTable:      # BookFlow of flow.py
     double[MAX_LEVELS] depth        # resting at each level, in minutes of the traded volume
     double[256] depth_factor, limit_factor, market_factor  # quantiles of sizes over their means
     double market_size              # mean market order, in minutes of the traded volume
+    double limit_size               # mean limit order, as a share of its level
     int64_t[256] distance           # quantiles of a limit order's distance behind the touch, 0 at it
 
 cdef struct Live:           # the book of one thread
@@ -76,6 +77,7 @@ cdef inline void limit_event(Live* live, const FlowTable* flow, uint64_t bits, i
     cdef int32_t best = live.book.ask if side == BUY else live.book.bid
     cdef int64_t distance = flow.distance[(bits >> 32) & 255]
     cdef double mean = flow.depth[distance if distance < flow.n_levels else flow.n_levels - 1] * live.volume
+    mean *= flow.limit_size
     if best == NO_ASK or best == NO_BID:
         best = CENTRE + 1 if side == BUY else CENTRE
     add(live, side, best - side * <int32_t> (1 + distance), lots_of(mean, flow.limit_factor[(bits >> 24) & 255]))

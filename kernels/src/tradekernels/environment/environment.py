@@ -99,7 +99,7 @@ class TradingEnvironment:
         self._engine.reseed(_whole("seed", seed, 0))
         self._parts = np.linspace(0, self.n_copies, self.threads + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self._begun = False
+        self._begun, self._checked = False, self.empty()
 
     def empty(self) -> Transition:
         """Return arrays for `step` to write to."""
@@ -155,7 +155,10 @@ class TradingEnvironment:
         if not self._begun:
             raise RuntimeError("step before reset: no episode has begun")
         out = self.empty() if out is None else out
-        self._check(action, out)
+        self._check(action)
+        if out is not self._checked:  # the arrays of the last step need no second look
+            self._check_out(out)
+            self._checked = out
         run, bools = self._engine.step, (out.terminated.view(np.uint8), out.truncated.view(np.uint8))
         if self._pool is None:
             run(action, out.observation, out.reward, *bools, 0, self.n_copies, 0)
@@ -218,8 +221,7 @@ class TradingEnvironment:
         pairs = np.concatenate([one.record(self.settings) for one in self.markets])[self._copies["pair"]]
         return atoms * pairs["atom_part"] / pairs["atom_whole"]
 
-    def _check(self, action: Any, out: Transition) -> None:
-        """Refuse what the loop could not read or write; cheap, for it is done at every step."""
+    def _check(self, action: Any) -> None:
         shape = (self.n_copies,)
         if not (isinstance(action, np.ndarray) and action.shape == shape and action.flags.c_contiguous):
             raise ValueError(f"action is {_words(action)}, expected a contiguous array of shape {shape}")
@@ -228,6 +230,9 @@ class TradingEnvironment:
         bad = self._engine.first_bad(action)
         if bad >= 0:
             raise ValueError(f"action of copy {bad} is {action[bad]}, expected a finite weight")
+
+    def _check_out(self, out: Transition) -> None:
+        shape = (self.n_copies,)
         expected = ((*shape, self.n_slots), np.float32), (shape, np.float64), (shape, np.bool_), (shape, np.bool_)
         for name, array, (its_shape, dtype) in zip(Transition._fields, out, expected, strict=True):
             flags = array.flags
