@@ -87,8 +87,9 @@ class Candles:
             If a price is no multiple of `tick_size`, or a volume of `lot_size`; the message names the row.
         """
         time = read_times(frame["date"]) * 1_000_000
-        prices = [to_steps(name, frame[name], tick_size) for name in ("open", "high", "low", "close")]
-        return cls(time, *prices, to_steps("volume", frame["volume"], lot_size), duration_ns)
+        names = ("open", "high", "low", "close")
+        open_, high, low, close = (to_steps(name, frame[name], tick_size) for name in names)
+        return cls(time, open_, high, low, close, to_steps("volume", frame["volume"], lot_size), duration_ns)
 
 
 def _refuse(wrong: np.ndarray, name: str, values: np.ndarray, expected: str) -> None:

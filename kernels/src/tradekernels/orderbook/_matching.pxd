@@ -16,7 +16,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from ._matching_levels cimport (
-    MAX_TICK, NO_ASK, NO_BID, Ladder, Level, follow, is_dense, ladder_clear, ladder_start, ladder_stop, level_at, mark,
+    MAX_TICK, NO_ASK, NO_BID, Ladder, Level, find_level, follow, is_dense, ladder_clear, ladder_start, ladder_stop, level_at, mark,
     next_above, next_below, prefetch, rarely, unmark, zeroed_block,
 )
 
@@ -667,6 +667,19 @@ cdef inline void submit(Book* book, const Message* m, Tape* tape) noexcept nogil
     else:
         reject(tape, m, BAD_KIND)
     follow(&book.resting, book.bid, book.ask, book.spare)
+
+
+cdef inline Py_ssize_t depth_of(Book* book, int side, int64_t[:, ::1] out) noexcept nogil:
+    """Write (tick, displayed lots, orders) of the best levels; return how many there are."""
+    cdef int32_t tick = book.bid if side == BUY else book.ask
+    cdef Py_ssize_t k = 0
+    cdef const Level* level
+    while k < out.shape[0] and tick != NO_BID and tick != NO_ASK:
+        level = find_level(&book.resting, tick)
+        out[k, 0], out[k, 1], out[k, 2] = tick, level.lots, level.count
+        tick = next_below(&book.resting, tick) if side == BUY else next_above(&book.resting, tick)
+        k += 1
+    return k
 
 
 cdef inline void look_ahead(const Book* book, const Message* messages, int64_t left) noexcept nogil:

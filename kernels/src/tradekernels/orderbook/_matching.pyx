@@ -11,9 +11,9 @@ import numpy as np
 
 from ._matching cimport (
     BUY, MAX_CAPACITY, MAX_SLICES, SELL, Book, Event, Grow, Message, Order, Tape, Trade, book_clear, book_start, book_stop,
-    find, look_ahead, max_lots, submit,
+    depth_of, find, look_ahead, max_lots, submit,
 )
-from ._matching_levels cimport MAX_TICK, NO_ASK, NO_BID, Ladder, Level, is_dense, next_above, next_below
+from ._matching_levels cimport MAX_TICK, NO_ASK, NO_BID, Ladder, Level, find_level, is_dense, next_above, next_below
 
 LIMITS = {"MAX_TICK": MAX_TICK, "MAX_LOTS": max_lots(), "MAX_SLICES": MAX_SLICES, "MAX_CAPACITY": MAX_CAPACITY}
 
@@ -119,13 +119,13 @@ cdef class Engine:
 
     def quotes(self):
         """Return (bid, bid lots, ask, ask lots, last tick); a side without orders, and no trade yet, are 0."""
-        cdef Level level
+        cdef const Level* level
         bid = ask = (0, 0)
         if self.book.bid != NO_BID:
-            level = level_of(&self.book.resting, self.book.bid)
+            level = find_level(&self.book.resting, self.book.bid)
             bid = (level.tick, level.lots)
         if self.book.ask != NO_ASK:
-            level = level_of(&self.book.resting, self.book.ask)
+            level = find_level(&self.book.resting, self.book.ask)
             ask = (level.tick, level.lots)
         return *bid, *ask, self.book.last_tick
 
@@ -139,15 +139,7 @@ cdef class Engine:
 
     def depth(self, int side, int64_t[:, ::1] out):
         """Write (tick, displayed lots, orders) of the best levels; return how many there are."""
-        cdef int32_t tick = self.book.bid if side == BUY else self.book.ask
-        cdef Py_ssize_t k = 0
-        cdef Level level
-        while k < out.shape[0] and tick != NO_BID and tick != NO_ASK:
-            level = level_of(&self.book.resting, tick)
-            out[k, 0], out[k, 1], out[k, 2] = tick, level.lots, level.count
-            tick = next_below(&self.book.resting, tick) if side == BUY else next_above(&self.book.resting, tick)
-            k += 1
-        return k
+        return depth_of(&self.book, side, out)
 
     def order(self, int64_t id):
         """Return (side, tick, displayed, hidden, owner, waiting, orders ahead, lots ahead) of a live order, or None."""
@@ -171,24 +163,13 @@ cdef class Engine:
         cdef Order order
         out = []
         while tick != NO_ASK:
-            slot = level_of(&self.book.resting, tick).head
+            slot = find_level(&self.book.resting, tick).head
             while slot:
                 order = self.book.orders[slot]
                 out.append((order.id, order.side, order.tick, order.lots, order.hidden, order.owner))
                 slot = order.next
             tick = next_above(&self.book.resting, tick)
         return out
-
-
-cdef Level level_of(Ladder* ladder, int32_t tick) noexcept nogil:
-    """Return a copy of a level that exists."""
-    from_far = not is_dense(ladder, tick)
-    if not from_far:
-        return ladder.dense[tick - ladder.base]
-    cdef int32_t k = 0
-    while ladder.far[k].tick != tick:
-        k += 1
-    return ladder.far[k]
 
 
 FAULTS = (

@@ -141,6 +141,15 @@ cdef inline Level* level_at(Ladder* ladder, int32_t tick) noexcept nogil:
     return &ladder.dense[tick - ladder.base]
 
 
+cdef inline const Level* find_level(const Ladder* ladder, int32_t tick) noexcept nogil:
+    """Return the level of a tick, or NULL where it holds no order. For readers: costs the window no search."""
+    cdef int32_t k
+    if is_dense(ladder, tick):
+        return &ladder.dense[tick - ladder.base] if ladder.dense[tick - ladder.base].head else NULL
+    k = far_place(ladder, tick)
+    return &ladder.far[k] if k < ladder.n_far and ladder.far[k].tick == tick else NULL
+
+
 cdef inline void mark(Ladder* ladder, int32_t tick) noexcept nogil:
     """Note that a level has its first order."""
     cdef int32_t i = tick - ladder.base

@@ -1,0 +1,200 @@
+"""The flow generator (LOB-30): reproducible however it is cut, sound, and nothing like a Poisson flow."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from tradekernels.orderbook.calibrate import DECAYS, fit_hawkes, fit_parents, measured
+from tradekernels.orderbook.facts import (
+    BUY_TRADE,
+    CLEAR_ASK,
+    CLEAR_BID,
+    FEED,
+    N_BINS,
+    SELL_TRADE,
+    SET_ASK,
+    SET_BID,
+    autocorrelation,
+    excess_kurtosis,
+    facts,
+    fano_factor,
+    gates,
+    market_orders,
+    observe,
+)
+from tradekernels.orderbook.flow import FlowParameters, OrderFlow
+
+SECOND = 1_000_000_000
+
+
+def some_parameters(**changes):
+    """Return the parameters of a small, lively market that no feed was measured for."""
+    depth = [400.0, 60.0, 80.0, 120.0, 200.0, 400.0, 800.0, 1600.0, 3000.0, 6000.0, 9000.0]
+    rate = [60.0, 4.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 40.0, 40.0]
+    size = [np.log(10.0)] * N_BINS
+    life = [2 * d / (r * 10.0) for d, r in zip(depth, rate, strict=True)]
+    random = np.random.default_rng(0)
+    lots = np.sort(np.rint(random.lognormal(2.0, 1.5, 256)) + 1)
+    values = {
+        "mean_rate": 10.0, "base_rate": 3.0, "branching": (0.3, 0.2, 0.1, 0.05, 0.05), "decay": tuple(DECAYS.tolist()),
+        "parent_share": 0.6, "parent_tail": 1.5, "add_rate": tuple(rate), "add_log_mean": tuple(size),
+        "add_log_deviation": (0.8,) * N_BINS, "life": tuple(life), "depth": tuple(depth), "gap_rate": 200.0,
+        "follow": 0.7, "lean": 0.0, "fade_rate": 20.0, "requotes": 5.0, "requote_power": 0.5, "elasticity": 0.5,
+        "mark_power": 0.4, "order_lots": tuple(lots.tolist()),
+        "order_span": tuple(np.where(lots > 60, 20.0, 0.0).tolist()), "message_ns": 50_000_000, "centre": 50_000,
+    }  # fmt: skip
+    return FlowParameters(**(values | changes))
+
+
+def test_a_run_cut_into_pieces_is_the_same_run():
+    whole = OrderFlow(some_parameters(), seed=5).run(20.0)
+    flow = OrderFlow(some_parameters(), seed=5)
+    pieces = [flow.run(seconds) for seconds in (0.0, 0.013, 1.0, 0.05, 7.137, 11.8)]
+    assert len(whole) > 1000
+    assert_array_equal(np.concatenate(pieces), whole)
+
+
+def test_seeds_differ_and_the_start_only_shifts_times():
+    first, again = OrderFlow(some_parameters(), seed=5).run(5.0), OrderFlow(some_parameters(), seed=6).run(5.0)
+    assert not np.array_equal(first[:50], again[:50])
+    later = OrderFlow(some_parameters(), seed=5, start_ns=10**18).run(5.0)
+    assert_array_equal(later["time"] - 10**18, first["time"])
+    assert_array_equal(later[["lots", "tick", "kind"]], first[["lots", "tick", "kind"]])
+
+
+def test_the_rows_are_a_feed():
+    """Times ascend, quotes never cross, sizes are never negative, and trades print between the books around them."""
+    rows = OrderFlow(some_parameters(), seed=1).feed(60.0)
+    assert (np.diff(rows["time"]) >= 0).all()
+    assert (rows["lots"] >= 0).all()
+    assert (rows["lots"][rows["kind"] >= BUY_TRADE] > 0).all()
+    seen = observe(rows)
+    assert (seen.bid < seen.ask).all()
+    assert abs(len(seen.time) / seen.seconds - 20) < 1
+    assert 5 < len(seen.order_time) / seen.seconds < 20
+
+
+def test_the_last_published_book_is_the_book():
+    """What a reader of the rows has in the end is what rests in the engine."""
+    flow = OrderFlow(some_parameters(), seed=2)
+    rows = flow.run(30.0)  # 600 depth messages to the end
+    for kind, side in ((SET_BID, 1), (SET_ASK, -1)):
+        sets = rows[rows["kind"] == kind]
+        levels = dict(zip(sets["tick"].tolist(), sets["lots"].tolist(), strict=True))
+        read = sorted(((tick, lots) for tick, lots in levels.items() if lots), reverse=side == 1)
+        assert_array_equal(flow.levels(side, 200)[:, :2], read[:200])
+
+
+def test_the_flow_clusters_and_remembers_and_a_poisson_flow_does_not():
+    lively = OrderFlow(some_parameters(), seed=3).feed(900.0)
+    poisson = some_parameters(base_rate=10.0, branching=(0.0,) * 5, parent_share=0.0)
+    dull = OrderFlow(poisson, seed=3).feed(900.0)
+    for rows, clusters in ((lively, True), (dull, False)):
+        time, side, *_ = market_orders(rows)
+        assert (fano_factor(time, SECOND) > 2.5) == clusters
+        assert (autocorrelation(side.astype(float), 1) > 0.1) == clusters
+        assert (autocorrelation(side.astype(float), 10) > 0.05) == clusters
+    real, flat = facts(observe(lively)), facts(observe(dull))
+    assert not all(gate.passed for gate in gates(real, flat))
+
+
+def test_parameters_survive_json_bit_for_bit():
+    parameters = some_parameters(parent_share=1 / 3)
+    assert FlowParameters.from_json(parameters.to_json()) == parameters
+    text = json.loads(parameters.to_json())
+    with pytest.raises(ValueError, match="colour"):
+        FlowParameters.from_json(json.dumps(text | {"colour": 1}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"life": (1.0,)}, {"branching": (0.5, 0.5, 0.0, 0.0, 0.0)}, {"mean_rate": 0.0}, {"gap_rate": -1.0},
+        {"order_span": (1.0,)}, {"follow": 1.5}, {"message_ns": 0}, {"fade_rate": float("nan")},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)  # fmt: skip
+def test_impossible_parameters_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        some_parameters(**wrong)
+
+
+def test_a_full_book_turns_orders_away_and_goes_on():
+    flow = OrderFlow(some_parameters(), seed=1, capacity=64, window=64)
+    rows = flow.run(20.0)
+    assert flow.resting <= 64
+    assert (rows["kind"] >= BUY_TRADE).any()
+
+
+def test_hawkes_kernels_are_found_again():
+    """Simulated with known children a kernel, by clusters: immigrants and their descendants."""
+    random, base, children, decay = np.random.default_rng(1), 2.0, 0.6, DECAYS[2]
+    generation = np.sort(random.uniform(0, 4000, random.poisson(base * 4000)))
+    times = [generation]
+    while len(generation):
+        n = random.poisson(children, len(generation))
+        generation = np.repeat(generation, n) + random.exponential(1 / decay, n.sum())
+        times.append(generation[generation < 4000])
+        generation = times[-1]
+    found, branching, power = fit_hawkes(np.sort(np.concatenate(times)), np.ones(sum(map(len, times))))
+    assert branching.sum() == pytest.approx(children, abs=0.08)
+    assert branching[2] > 0.4
+    assert found == pytest.approx(base, rel=0.2)
+    assert power == 0.0
+
+
+def test_parents_are_found_again():
+    random = np.random.default_rng(2)
+    children = np.minimum(random.random(40_000) ** (-1 / 1.5), 5000).astype(int)
+    signs = np.repeat(random.choice([-1, 1], 40_000), children)
+    noise = random.random(len(signs)) > 0.6
+    signs[noise] = random.choice([-1, 1], noise.sum())
+    share, tail = fit_parents(signs)
+    assert share == pytest.approx(0.6, abs=0.1)
+    assert tail == pytest.approx(1.5, abs=0.25)
+
+
+def test_facts_by_hand():
+    """One book, four trades that are two orders, and a move."""
+    rows = np.array(
+        [
+            (0, 5, 100, SET_BID), (0, 3, 101, SET_ASK), (0, 7, 103, SET_ASK),
+            (10, 3, 101, BUY_TRADE), (10, 1, 103, BUY_TRADE), (20, 2, 100, SELL_TRADE), (30, 1, 100, SELL_TRADE),
+            (40, 0, 101, SET_ASK), (40, 2, 100, SET_BID), (50, 0, 100, CLEAR_BID), (50, 9, 99, SET_BID),
+            (60, 1, 1, CLEAR_ASK),
+        ],
+        FEED,
+    )  # fmt: skip
+    time, side, lots, span = market_orders(rows)
+    assert (time.tolist(), side.tolist(), lots.tolist(), span.tolist()) == (
+        [10, 20, 30],
+        [1, -1, -1],
+        [4, 2, 1],
+        [2, 0, 0],
+    )
+    with pytest.raises(ValueError, match="3 market orders"):
+        observe(rows)
+    assert excess_kurtosis(np.array([-1.0, 1.0])) == -2.0
+    assert fano_factor(np.arange(100) * SECOND // 10, SECOND) == 0.0
+
+
+def test_a_feed_that_goes_back_in_time_or_has_no_books_is_refused():
+    rows = OrderFlow(some_parameters(), seed=1).run(30.0)
+    with pytest.raises(ValueError, match="expected no time before"):
+        observe(rows[::-1])
+    with pytest.raises(ValueError, match="expected a depth feed"):
+        observe(rows[rows["kind"] >= BUY_TRADE])
+    with pytest.raises(ValueError, match="dtype"):
+        observe(rows["lots"])
+
+
+def test_what_is_measured_is_what_was_set():
+    """Rates, sizes and memory of a simulated feed come back; the rest is for the corrections."""
+    truth = some_parameters()
+    rows = OrderFlow(truth, seed=4).feed(900.0)
+    found = measured(rows, observe(rows))
+    assert found.mean_rate == pytest.approx(truth.mean_rate, rel=0.25)
+    assert np.median(found.order_lots) == pytest.approx(np.median(truth.order_lots), rel=0.25)
+    assert found.parent_share == pytest.approx(truth.parent_share, abs=0.2)
