@@ -1,9 +1,13 @@
 """Compiled parser of raw captures. From: whole lines of text that capture.py has cut. To: arrays the caller owns.
 
-A line is `<local_ns> <json>` and ends with a newline, which no JSON token may hold: every scan stops there at the
-latest, so that no loop needs a second end check. Numbers go from digits to integers, never through a float.
+A line is `<local_ns> <json>`. `Payload` collects what its JSON says, levels go straight to rows; `finish` then turns the
+event into a message. Numbers go from digits to integers, never through a float.
 """
 
+from . cimport _json
+from ._json cimport (
+    AFTER, BAD_JSON, BAD_SHAPE, CROSSED, MISSING, NO_TIME, NONE, SYMBOL, ZERO, Cursor, Scale, equal, plain_steps,
+)
 from ._records cimport BUY_TRADE, CLEAR_ASK, CLEAR_BID, SELL_TRADE, SET_ASK, SET_BID, Row
 
 
@@ -16,16 +20,6 @@ cdef packed struct Ticker:
     long long ask_lots
 
 
-cdef packed struct Scale:
-    long long mantissa  # size of a step: mantissa * 10 ** -decimals
-    long long decimals
-    long long most      # largest number of steps
-
-
-cdef enum Fault:
-    NONE, NO_TIME, BAD_JSON, TOO_DEEP, NOT_DECIMAL, NEGATIVE, OFF_GRID, RANGE, BAD_INTEGER, BAD_SHAPE, MISSING
-    SYMBOL, CROSSED, AFTER, ZERO
-
 FAULTS = (
     "", "no receive time at the start, expected `<local_ns> <json>`", "broken JSON", "JSON nested deeper than 32",
     "a price or quantity is no plain decimal", "a price or quantity is negative",
@@ -34,10 +28,6 @@ FAULTS = (
     "a field of the event is missing", "another symbol", "crossed snapshot: best bid is not below best ask",
     "text after the JSON object", "a price, or the quantity of a trade, is zero",
 )  # fmt: skip
-
-cdef enum:
-    DEEPEST = 32
-
 
 cdef struct Payload:  # what a line has said so far
     const unsigned char* event
@@ -57,8 +47,7 @@ cdef class Parser:
     """The state that goes from line to line: the steps, the symbol, the counts."""
 
     cdef Scale price, lot
-    cdef const unsigned char* p
-    cdef int fault
+    cdef Cursor at
     cdef Row* rows
     cdef Py_ssize_t n_rows
     cdef bytearray symbol
@@ -87,7 +76,7 @@ cdef class Parser:
               Py_ssize_t n_messages, Ticker[::1] tickers, Py_ssize_t n_tickers):
         """Read whole lines; return (rows, messages, tickers) held, or the fault if a line is bad and none is skipped.
 
-        The caller leaves room for a row for every five bytes of text, and for a message and a ticker a line.
+        The caller leaves room for a row for every five bytes of text, and for a message and a ticker for every 24.
         """
         cdef Py_ssize_t size = text.shape[0]
         if size == 0:
@@ -96,22 +85,22 @@ cdef class Parser:
         cdef RawMessage* message
         cdef Payload payload
         cdef int kind
-        self.rows, self.n_rows, self.p = &rows[0], n_rows, &text[0]
-        while self.p < end:
+        self.rows, self.n_rows, self.at.p = &rows[0], n_rows, &text[0]
+        while self.at.p < end:
             self.line += 1
-            self.fault = NONE
+            self.at.fault = NONE
             message = &messages[n_messages]
             message.first_row, message.line = self.n_rows, self.line
             kind = self.read_line(&payload, message)
-            if kind == TICKER and self.keep_tickers and not self.fault:
+            if kind == TICKER and self.keep_tickers and not self.at.fault:
                 self.read_ticker(&payload, message.local_time_ns, &tickers[n_tickers])
-            if self.fault:
+            if self.at.fault:
                 self.n_rows = message.first_row
                 if not self.skip_bad:
-                    return self.n_rows, n_messages, n_tickers, self.fault
+                    return self.n_rows, n_messages, n_tickers, self.at.fault
                 self.n_bad += 1
                 if len(self.bad) < 100:
-                    self.bad.append((self.line, self.fault))
+                    self.bad.append((self.line, self.at.fault))
             elif kind == TICKER:
                 n_tickers += self.keep_tickers
                 self.n_ticker += 1
@@ -121,9 +110,9 @@ cdef class Parser:
                 self.last_local = message.local_time_ns
                 message.kind = kind
                 n_messages += 1
-            while self.p[0] != c"\n":
-                self.p += 1
-            self.p += 1
+            while self.at.p[0] != c"\n":
+                self.at.p += 1
+            self.at.p += 1
         return self.n_rows, n_messages, n_tickers, 0
 
     cdef int read_line(self, Payload* payload, RawMessage* message) except -1:
@@ -133,45 +122,48 @@ cdef class Parser:
                              n_bids=0, n_asks=0, event_time=-1, transaction_time=-1, first_id=-1, last_id=-1,
                              previous_id=-1, trade_id=-1, snapshot_id=-1, buyer_is_maker=-1, has_bids=False,
                              has_asks=False, is_snapshot=False, has_data=False)
-        cdef const unsigned char* start = self.p
-        message.local_time_ns = self.integer()
-        if self.fault or self.p == start or self.p[0] != c" ":
-            self.fault = NO_TIME
+        cdef const unsigned char* start = self.at.p
+        message.local_time_ns = _json.integer(&self.at)
+        if self.at.fault or self.at.p == start or self.at.p[0] != c" ":
+            self.at.fault = NO_TIME
             return OTHER
-        self.p += 1
-        self.space()
+        self.at.p += 1
+        _json.space(&self.at)
         self.members(payload, 0)
-        if self.fault:
+        if self.at.fault:
             return OTHER
-        self.space()
-        if self.p[0] != c"\n":
-            self.fault = AFTER
+        _json.space(&self.at)
+        if self.at.p[0] != c"\n":
+            self.at.fault = AFTER
             return OTHER
         return self.finish(payload, message)
 
     cdef int finish(self, Payload* payload, RawMessage* message) except -1:
         """Turn what the line has said into rows and the fields of a message."""
         cdef int kind
-        cdef const unsigned char* end = self.p
+        cdef const unsigned char* end = self.at.p
         cdef Row* row
         cdef long long time = payload.transaction_time if payload.transaction_time >= 0 else payload.event_time
         if payload.symbol != NULL and not self.same_symbol(payload):
-            self.fault = SYMBOL
+            self.at.fault = SYMBOL
             return OTHER
         if payload.event == NULL:
+            if payload.last_id >= 0 and payload.ticker[1] != NULL and payload.ticker[3] != NULL:
+                self.n_rows = message.first_row  # spot's bookTicker does not say what it is
+                return TICKER
             if not payload.is_snapshot:
                 return self.other(message)
             if payload.snapshot_id < 0 or not (payload.has_bids and payload.has_asks):
-                self.fault = MISSING
+                self.at.fault = MISSING
                 return OTHER
             if (payload.n_bids and payload.n_asks
                     and self.rows[message.first_row + 1].tick >= self.rows[message.first_row + payload.n_bids + 2].tick):
-                self.fault = CROSSED
+                self.at.fault = CROSSED
                 return OTHER
             kind, message.update_id, message.previous_id = SNAPSHOT, payload.snapshot_id, -1
         elif equal(payload.event, payload.event_size, b"depthUpdate", 11):
             if payload.last_id < 0 or time < 0 or not (payload.has_bids and payload.has_asks) or payload.is_snapshot:
-                self.fault = MISSING
+                self.at.fault = MISSING
                 return OTHER
             kind, message.update_id = DIFF, payload.last_id
             message.previous_id = payload.previous_id  # futures say `pu`, spot says only where the message starts
@@ -183,16 +175,16 @@ cdef class Parser:
                 self.n_rows = message.first_row
                 return OTHER
             if payload.price == NULL or payload.quantity == NULL or payload.buyer_is_maker < 0 or time < 0:
-                self.fault = MISSING
+                self.at.fault = MISSING
                 return OTHER
             self.n_rows = message.first_row
             row = &self.rows[self.n_rows]
             row.tick = <int> self.decimal_at(payload.price, &self.price)
             row.lots = self.decimal_at(payload.quantity, &self.lot)
             row.kind = SELL_TRADE if payload.buyer_is_maker else BUY_TRADE
-            self.p = end
-            if not self.fault and (row.tick == 0 or row.lots == 0):
-                self.fault = ZERO
+            self.at.p = end
+            if not self.at.fault and (row.tick == 0 or row.lots == 0):
+                self.at.fault = ZERO
             self.n_rows += 1
             kind, message.update_id, message.previous_id = TRADE, payload.trade_id, -1
         elif equal(payload.event, payload.event_size, b"bookTicker", 10):
@@ -209,18 +201,18 @@ cdef class Parser:
         return OTHER
 
     cdef void read_ticker(self, Payload* payload, long long local, Ticker* out) noexcept:
-        cdef const unsigned char* end = self.p
+        cdef const unsigned char* end = self.at.p
         cdef int k
         for k in range(4):
             if payload.ticker[k] == NULL:
-                self.fault = MISSING
+                self.at.fault = MISSING
                 return
         out.update_id, out.local_time_ns = payload.last_id, local
         out.bid_tick = self.decimal_at(payload.ticker[0], &self.price)
         out.bid_lots = self.decimal_at(payload.ticker[1], &self.lot)
         out.ask_tick = self.decimal_at(payload.ticker[2], &self.price)
         out.ask_lots = self.decimal_at(payload.ticker[3], &self.lot)
-        self.p = end
+        self.at.p = end
 
     cdef bint same_symbol(self, Payload* payload):
         if len(self.symbol) == 0:
@@ -229,52 +221,46 @@ cdef class Parser:
         cdef const unsigned char* own = self.symbol
         return equal(payload.symbol, payload.symbol_size, own, len(self.symbol))
 
-    # The JSON walker. Each step starts at its token and ends behind it; `fault` is set where the text is no JSON.
-
-    cdef inline void space(self) noexcept:
-        while self.p[0] == c" " or self.p[0] == c"\t" or self.p[0] == c"\r":
-            self.p += 1
-
     cdef void members(self, Payload* payload, int depth) noexcept:
         """Read the outer object, or the one under "data", and note the fields of interest."""
         cdef const unsigned char* key
         cdef Py_ssize_t size
-        if self.p[0] != c"{":
-            self.fault = BAD_JSON
+        if self.at.p[0] != c"{":
+            self.at.fault = BAD_JSON
             return
-        self.p += 1
-        self.space()
-        if self.p[0] == c"}":
-            self.p += 1
+        self.at.p += 1
+        _json.space(&self.at)
+        if self.at.p[0] == c"}":
+            self.at.p += 1
             return
         while True:
-            self.space()
-            key = self.p + 1
-            self.string()
-            size = self.p - key - 1
-            self.space()
-            if self.fault or self.p[0] != c":":
-                self.fault = BAD_JSON
+            _json.space(&self.at)
+            key = self.at.p + 1
+            _json.string(&self.at)
+            size = self.at.p - key - 1
+            _json.space(&self.at)
+            if self.at.fault or self.at.p[0] != c":":
+                self.at.fault = BAD_JSON
                 return
-            self.p += 1
-            self.space()
+            self.at.p += 1
+            _json.space(&self.at)
             self.field(payload, key, size, depth)
-            if self.fault:
+            if self.at.fault:
                 return
-            self.space()
-            if self.p[0] == c",":
-                self.p += 1
-            elif self.p[0] == c"}":
-                self.p += 1
+            _json.space(&self.at)
+            if self.at.p[0] == c",":
+                self.at.p += 1
+            elif self.at.p[0] == c"}":
+                self.at.p += 1
                 return
             else:
-                self.fault = BAD_JSON
+                self.at.fault = BAD_JSON
                 return
 
     cdef void field(self, Payload* payload, const unsigned char* key, Py_ssize_t size, int depth) noexcept:
         """Read one value, and note it if its key is one that an event may have."""
         cdef unsigned char k = key[0]
-        cdef const unsigned char* value = self.p
+        cdef const unsigned char* value = self.at.p
         if size == 1:
             if (k == c"b" or k == c"a") and value[0] == c"[":
                 self.side(payload, k == c"a", False)
@@ -282,16 +268,16 @@ cdef class Parser:
             if (k == c"E" or k == c"T" or k == c"u" or k == c"U" or k == c"t") and c"0" <= value[0] <= c"9":
                 self.noted_integer(payload, k)
                 return
-            self.value(depth + 1)
-            if self.fault:
+            _json.value(&self.at, depth + 1)
+            if self.at.fault:
                 return
             if value[0] == c'"':
                 if k == c"e":
-                    payload.event, payload.event_size = value + 1, self.p - value - 2
+                    payload.event, payload.event_size = value + 1, self.at.p - value - 2
                 elif k == c"s":
-                    payload.symbol, payload.symbol_size = value + 1, self.p - value - 2
+                    payload.symbol, payload.symbol_size = value + 1, self.at.p - value - 2
                 elif k == c"X":
-                    payload.order_type, payload.order_type_size = value + 1, self.p - value - 2
+                    payload.order_type, payload.order_type_size = value + 1, self.at.p - value - 2
                 elif k == c"p":
                     payload.price = value
                 elif k == c"q":
@@ -307,10 +293,10 @@ cdef class Parser:
             elif k == c"m" and (value[0] == c"t" or value[0] == c"f"):
                 payload.buyer_is_maker = value[0] == c"t"
         elif size == 2 and k == c"p" and key[1] == c"u" and c"0" <= value[0] <= c"9":
-            payload.previous_id = self.integer()
+            payload.previous_id = _json.integer(&self.at)
         elif size == 4 and equal(key, size, b"data", 4) and depth == 0 and value[0] == c"{":
             if payload.has_data:
-                self.fault = BAD_SHAPE
+                self.at.fault = BAD_SHAPE
                 return
             payload.has_data = True
             self.members(payload, 1)
@@ -322,12 +308,12 @@ cdef class Parser:
             self.side(payload, True, True)
         elif size == 12 and equal(key, size, b"lastUpdateId", 12) and c"0" <= value[0] <= c"9":
             payload.is_snapshot = True
-            payload.snapshot_id = self.integer()
+            payload.snapshot_id = _json.integer(&self.at)
         else:
-            self.value(depth + 1)
+            _json.value(&self.at, depth + 1)
 
     cdef void noted_integer(self, Payload* payload, unsigned char k) noexcept:
-        cdef long long number = self.integer()
+        cdef long long number = _json.integer(&self.at)
         if k == c"E":
             payload.event_time = number
         elif k == c"T":
@@ -343,11 +329,11 @@ cdef class Parser:
         """Read the levels of one side; asks that come first are read again after the bids."""
         cdef const unsigned char* end
         if payload.has_asks if ask else payload.has_bids:
-            self.fault = BAD_SHAPE
+            self.at.fault = BAD_SHAPE
             return
         if ask and not payload.has_bids:
-            payload.asks_later, payload.has_asks = self.p, True
-            self.value(2)
+            payload.asks_later, payload.has_asks = self.at.p, True
+            _json.value(&self.at, 2)
             return
         if ask:
             payload.has_asks = True
@@ -355,285 +341,117 @@ cdef class Parser:
             return
         payload.has_bids = True
         payload.n_bids = self.levels(ask, snapshot)
-        if payload.asks_later != NULL and not self.fault:
-            end, self.p = self.p, payload.asks_later
+        if payload.asks_later != NULL and not self.at.fault:
+            end, self.at.p = self.at.p, payload.asks_later
             payload.n_asks = self.levels(True, snapshot)
-            self.p = end
+            self.at.p = end
 
     cdef Py_ssize_t levels(self, bint ask, bint snapshot) noexcept:
         """Read [[price, quantity], ...] into SET rows, after one CLEAR row if they are a snapshot's."""
         cdef Py_ssize_t first = self.n_rows, n = 0
         cdef Row* row
+        cdef const unsigned char* after
         cdef int worst = 0
         if snapshot:
             self.n_rows += 1
-        self.p += 1
-        self.space()
-        if self.p[0] == c"]":
-            self.p += 1
+        self.at.p += 1
+        _json.space(&self.at)
+        if self.at.p[0] == c"]":
+            self.at.p += 1
             self.n_rows = first
             return 0
         while True:
-            self.space()
-            if self.p[0] != c"[":
-                self.fault = BAD_SHAPE
+            _json.space(&self.at)
+            if self.at.p[0] != c"[":
+                self.at.fault = BAD_SHAPE
                 return 0
-            self.p += 1
-            self.space()
+            self.at.p += 1
+            _json.space(&self.at)
             row = &self.rows[self.n_rows]
             row.kind = SET_ASK if ask else SET_BID
-            row.tick = <int> self.decimal(&self.price)
-            self.space()
-            if self.fault:
+            after = self.quick_level(row)
+            if after != NULL:
+                self.at.p = after
+                if n == 0 or (row.tick > worst if ask else row.tick < worst):
+                    worst = row.tick
+                n += 1
+                self.n_rows += 1
+                if after[0] == c"," and after[1] == c"[":
+                    self.at.p += 1
+                    continue
+                _json.space(&self.at)
+                if self.at.p[0] == c",":
+                    self.at.p += 1
+                    continue
+                if self.at.p[0] == c"]":
+                    self.at.p += 1
+                    break
+                self.at.fault = BAD_JSON
                 return 0
-            if self.p[0] != c",":
-                self.fault = BAD_SHAPE
+            row.tick = <int> _json.decimal(&self.at, &self.price)
+            _json.space(&self.at)
+            if self.at.fault:
                 return 0
-            self.p += 1
-            self.space()
-            row.lots = self.decimal(&self.lot)
-            self.space()
-            if self.fault:
+            if self.at.p[0] != c",":
+                self.at.fault = BAD_SHAPE
+                return 0
+            self.at.p += 1
+            _json.space(&self.at)
+            row.lots = _json.decimal(&self.at, &self.lot)
+            _json.space(&self.at)
+            if self.at.fault:
                 return 0
             if row.tick == 0:
-                self.fault = ZERO
+                self.at.fault = ZERO
                 return 0
-            while self.p[0] == c",":  # the spot REST of old times had a third, empty value
-                self.p += 1
-                self.space()
-                self.value(3)
-                self.space()
-                if self.fault:
+            while self.at.p[0] == c",":  # the spot REST of old times had a third, empty value
+                self.at.p += 1
+                _json.space(&self.at)
+                _json.value(&self.at, 3)
+                _json.space(&self.at)
+                if self.at.fault:
                     return 0
-            if self.p[0] != c"]":
-                self.fault = BAD_SHAPE
+            if self.at.p[0] != c"]":
+                self.at.fault = BAD_SHAPE
                 return 0
-            self.p += 1
+            self.at.p += 1
             if n == 0 or (row.tick > worst if ask else row.tick < worst):
                 worst = row.tick
             n += 1
             self.n_rows += 1
-            self.space()
-            if self.p[0] == c",":
-                self.p += 1
-            elif self.p[0] == c"]":
-                self.p += 1
+            _json.space(&self.at)
+            if self.at.p[0] == c",":
+                self.at.p += 1
+            elif self.at.p[0] == c"]":
+                self.at.p += 1
                 break
             else:
-                self.fault = BAD_JSON
+                self.at.fault = BAD_JSON
                 return 0
         if snapshot:
             row = &self.rows[first]
             row.kind, row.tick, row.lots = (CLEAR_ASK if ask else CLEAR_BID), worst, 0
         return n
 
+    cdef inline const unsigned char* quick_level(self, Row* row) noexcept:
+        """Read `"price","quantity"]` as exchanges write it; return the end, NULL where `decimal` has to look closer."""
+        cdef long long tick, lots
+        cdef const unsigned char* p
+        if self.at.p[0] != c'"':
+            return NULL
+        p = plain_steps(self.at.p + 1, &self.price, &tick)
+        if p == NULL or tick == 0 or p[0] != c"," or p[1] != c'"':
+            return NULL
+        p = plain_steps(p + 2, &self.lot, &lots)
+        if p == NULL or p[0] != c"]":
+            return NULL
+        row.tick, row.lots = <int> tick, lots
+        return p + 1
+
     cdef inline long long decimal_at(self, const unsigned char* p, Scale* step) noexcept:
-        self.p = p
-        return self.decimal(step)
-
-    cdef inline long long decimal(self, Scale* step) noexcept:
-        """Read a plain decimal, quoted or not, as a whole number of steps."""
-        cdef const unsigned char* p = self.p
-        cdef const unsigned char* first
-        cdef long long x = 0, decimals = step.decimals
-        cdef bint quoted = p[0] == c'"'
-        cdef unsigned char digit
-        p += quoted
-        if p[0] == c"-":
-            self.fault = NEGATIVE
-            return 0
-        first = p
-        while True:
-            digit = p[0] - c"0"
-            if digit > 9:
-                break
-            x = x * 10 + digit
-            p += 1
-        if p == first or p - first > 17:
-            self.fault = NOT_DECIMAL if p == first else RANGE
-            return 0
-        if p[0] == c".":
-            p += 1
-            first = p
-            while True:
-                digit = p[0] - c"0"
-                if digit > 9:
-                    break
-                if decimals > 0:
-                    if x > 100000000000000000:
-                        self.fault = RANGE
-                        return 0
-                    x = x * 10 + digit
-                    decimals -= 1
-                elif digit:
-                    self.fault = OFF_GRID
-                    return 0
-                p += 1
-            if p == first:
-                self.fault = NOT_DECIMAL
-                return 0
-        if quoted:
-            if p[0] != c'"':
-                self.fault = NOT_DECIMAL
-                return 0
-            p += 1
-        self.p = p
-        while decimals > 0:
-            if x > 100000000000000000:
-                self.fault = RANGE
-                return 0
-            x *= 10
-            decimals -= 1
-        if step.mantissa != 1:
-            if x % step.mantissa:
-                self.fault = OFF_GRID
-                return 0
-            x //= step.mantissa
-        if x > step.most:
-            self.fault = RANGE
-            return 0
-        return x
-
-    cdef inline long long integer(self) noexcept:
-        """Read an integer of at most 2**63 - 1."""
-        cdef const unsigned char* p = self.p
-        cdef unsigned long long x = 0
-        cdef unsigned char digit
-        while True:
-            digit = p[0] - c"0"
-            if digit > 9:
-                break
-            if p - self.p < 19:
-                x = x * 10 + digit
-            p += 1
-        if (p - self.p > 19 or x > 9223372036854775807 or p[0] == c"." or p[0] == c"e" or p[0] == c"E"
-                or (self.p[0] == c"0" and p - self.p > 1)):
-            self.fault = BAD_INTEGER
-        self.p = p
-        return <long long> x
-
-    cdef inline void string(self) noexcept:
-        if self.p[0] != c'"':
-            self.fault = BAD_JSON
-            return
-        cdef const unsigned char* p = self.p + 1
-        cdef int k
-        while p[0] != c'"':
-            if p[0] < 32:
-                self.fault = BAD_JSON
-                return
-            if p[0] == c"\\":
-                p += 1
-                if p[0] == c"u":
-                    for k in range(4):
-                        p += 1
-                        if not is_hex(p[0]):
-                            self.fault = BAD_JSON
-                            return
-                elif not is_escape(p[0]):
-                    self.fault = BAD_JSON
-                    return
-            p += 1
-        self.p = p + 1
-
-    cdef void value(self, int depth) noexcept:
-        """Walk over one JSON value of any kind."""
-        cdef unsigned char c = self.p[0], close
-        if c == c'"':
-            self.string()
-        elif c == c"t":
-            self.word(b"true", 4)
-        elif c == c"f":
-            self.word(b"false", 5)
-        elif c == c"n":
-            self.word(b"null", 4)
-        elif c == c"{" or c == c"[":
-            if depth >= DEEPEST:
-                self.fault = TOO_DEEP
-                return
-            close = c"}" if c == c"{" else c"]"
-            self.p += 1
-            self.space()
-            if self.p[0] == close:
-                self.p += 1
-                return
-            while True:
-                self.space()
-                if c == c"{":
-                    self.string()
-                    self.space()
-                    if self.fault or self.p[0] != c":":
-                        self.fault = BAD_JSON
-                        return
-                    self.p += 1
-                    self.space()
-                self.value(depth + 1)
-                self.space()
-                if self.fault:
-                    return
-                if self.p[0] == close:
-                    self.p += 1
-                    return
-                if self.p[0] != c",":
-                    self.fault = BAD_JSON
-                    return
-                self.p += 1
-        else:
-            self.number()
-
-    cdef void word(self, const unsigned char* text, Py_ssize_t size) noexcept:
-        cdef Py_ssize_t k
-        for k in range(size):
-            if self.p[k] != text[k]:
-                self.fault = BAD_JSON
-                return
-        self.p += size
-
-    cdef void number(self) noexcept:
-        if self.p[0] == c"-":
-            self.p += 1
-        if self.p[0] == c"0":
-            self.p += 1
-        elif not self.digits():
-            self.fault = BAD_JSON
-            return
-        if self.p[0] == c".":
-            self.p += 1
-            if not self.digits():
-                self.fault = BAD_JSON
-                return
-        if self.p[0] == c"e" or self.p[0] == c"E":
-            self.p += 1
-            if self.p[0] == c"+" or self.p[0] == c"-":
-                self.p += 1
-            if not self.digits():
-                self.fault = BAD_JSON
-
-    cdef bint digits(self) noexcept:
-        cdef const unsigned char* first = self.p
-        while c"0" <= self.p[0] <= c"9":
-            self.p += 1
-        return self.p > first
-
+        self.at.p = p
+        return _json.decimal(&self.at, step)
 
 cdef inline long long to_ns(long long time) noexcept:
     # Binance sends milliseconds, and microseconds where a client asks for them; 9 * 10**12 ms is the year 2255.
-    return time * 1000000 if time < 9000000000000 else time * 1000 if time < 9000000000000000 else time
-
-
-cdef inline bint is_hex(unsigned char c) noexcept:
-    return c"0" <= c <= c"9" or c"a" <= c <= c"f" or c"A" <= c <= c"F"
-
-
-cdef inline bint is_escape(unsigned char c) noexcept:
-    return (c == c'"' or c == c"\\" or c == c"/" or c == c"b" or c == c"f" or c == c"n" or c == c"r" or c == c"t")
-
-
-cdef inline bint equal(const unsigned char* a, Py_ssize_t size, const unsigned char* b, Py_ssize_t size_b) noexcept:
-    cdef Py_ssize_t k
-    if size != size_b:
-        return False
-    for k in range(size):
-        if a[k] != b[k]:
-            return False
-    return True
+    return time * 1000000 if time < 9000000000000LL else time * 1000 if time < 9000000000000000LL else time

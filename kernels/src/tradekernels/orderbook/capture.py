@@ -53,7 +53,7 @@ def read_lines(
         skip_bad,
         book_ticker,
     )
-    sink = _Sink(book_ticker)
+    sink = _Sink(book_ticker, sum(map(os.path.getsize, paths)))
     capture = Capture(sink.rows, sink.messages, sink.tickers, "", [])
     broken = 0
     for path in paths:
@@ -84,8 +84,8 @@ def read_lines(
 class _Sink:
     """Arrays that grow while the parser fills them."""
 
-    def __init__(self, book_ticker: bool) -> None:
-        self.rows = np.empty(1 << 16, ROW)
+    def __init__(self, book_ticker: bool, file_bytes: int) -> None:
+        self.rows = np.empty((1 << 16) + min(file_bytes // 4, 1 << 28), ROW)  # pages that are not written cost nothing
         self.messages = np.empty(1 << 14, RAW_MESSAGE)
         self.tickers = np.empty(1 << 14 if book_ticker else 1, TICKER)
         self.book_ticker = book_ticker
@@ -93,7 +93,7 @@ class _Sink:
 
     def take(self, parser: Parser, text: bytes) -> int:
         """Parse whole lines; return the fault that stopped the parser, or 0."""
-        most_rows, most_lines = len(text) // 5 + 8, text.count(b"\n") + 1  # `[1,1],` is a level
+        most_rows, most_lines = len(text) // 5 + 8, len(text) // 24 + 2  # `[1,1],` is a level; no message is shorter
         self.rows = _with_room(self.rows, self.n_rows, most_rows)
         self.messages = _with_room(self.messages, self.n_messages, most_lines)
         if self.book_ticker:
