@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from harness import assert_past_is_unchanged, assert_same_bits, perturb_after
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from market import random_market
-from tradekernels.features import BASE_40, CATALOG, feature_set
+from tradekernels.features import BASE_40, CATALOG, References, feature_set
+from tradekernels.observation import fit, observation_set
 
 from nn.data.targets import TARGETS, make_targets, max_horizon_bars
 from nn.data.windows import RobustScaler, WindowSet, chronological_split, usable_ends
@@ -17,7 +19,10 @@ N_ROWS = 900
 CONTEXT = 96
 FEATURES = feature_set(BASE_40)
 ALL_FEATURES = feature_set(tuple(CATALOG))
+CROSS_FEATURES = feature_set([name for name, feature in CATALOG.items() if feature.family == "cross-asset"])
+LONG_ROWS = 3300
 MARKET = random_market(N_ROWS, seed=11)
+LONG_MARKET = random_market(LONG_ROWS, seed=12)
 CUTS = st.integers(FEATURES.warmup + CONTEXT + 5, N_ROWS - 2)
 SEEDS = st.integers(0, 2**16)
 
@@ -49,6 +54,55 @@ def test_features(cut, seed):
 def test_every_feature_of_the_catalogue(cut, seed):
     """LEK-1, CAT-1: also those that no model uses yet, and from their first bar on"""
     assert_past_is_unchanged(ALL_FEATURES.compute, MARKET, cut, seed)
+
+
+@given(cut=st.integers(ALL_FEATURES.warmup + 2, LONG_ROWS - 2), seed=SEEDS)
+@settings(max_examples=6, deadline=None)
+def test_every_feature_once_all_are_warm(cut, seed):
+    """LEK-1, CAT-1: windows of 30 days too"""
+    assert_past_is_unchanged(ALL_FEATURES.compute, LONG_MARKET, cut, seed)
+
+
+@given(cut=st.integers(110, N_ROWS - 2), seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_features_of_other_pairs(cut, seed):
+    """LEK-1, ENR-1: the future of bitcoin, of a peer, and of both moves nothing"""
+    for others in (("BTC/USDT",), ("ETH/USDT",), ("BTC/USDT", "ETH/USDT")):
+
+        def crossed(frame, others=others):
+            pairs = {pair: frame if pair in others else MARKET for pair in ("BTC/USDT", "ETH/USDT")}
+            return CROSS_FEATURES.compute(MARKET, References(pairs, sector=("ETH/USDT",)))
+
+        assert_past_is_unchanged(crossed, MARKET, cut, seed, ways=["noise"])
+
+
+def test_a_slower_candle_seen_before_its_close_is_caught():
+    """ENR-1, planted: hours taken for quarters are seen 45 minutes early; told as hours, they are not"""
+    hours = MARKET.iloc[::4].reset_index(drop=True)
+    hours["close"] = MARKET["close"].iloc[3::4].to_numpy()  # an hour closes with its last quarter
+    key = ("BTC/USDT", "1h")
+
+    def rows(frame):
+        last = frame["close"].iloc[3::4].to_numpy()
+        return CROSS_FEATURES.compute(MARKET, {key: hours.assign(close=last)})
+
+    assert_past_is_unchanged(rows, MARKET, range(600, 608), ways=["noise"])
+
+    def early(frame):
+        last = frame["close"].iloc[3::4].to_numpy()
+        sooner = hours["date"] - pd.Timedelta(minutes=45)
+        return CROSS_FEATURES.compute(MARKET, {key: hours.assign(close=last, date=sooner.dt.floor("h"))})
+
+    with pytest.raises(AssertionError, match="the past moved"):
+        assert_past_is_unchanged(early, MARKET, range(600, 608), ways=["noise"])
+
+
+@given(cut=st.integers(300, N_ROWS - 2), seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_the_observation(cut, seed):
+    """LEK-1, OBS-60: statistics of the first 300 rows, then every slot of every row"""
+    observations = observation_set(fit(MARKET.iloc[:300], "15m"))
+    assert_past_is_unchanged(observations.compute, MARKET, cut, seed)
 
 
 @given(cut=st.integers(FEATURES.warmup, N_ROWS - 2), seed=SEEDS)
