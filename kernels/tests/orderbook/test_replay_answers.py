@@ -1,5 +1,6 @@
 """The worked answers of the real feed, row for row: quotes, fills, equity (LOB-3 to LOB-6, LOB-13 to LOB-17)."""
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -10,9 +11,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from real_feed import FOLDER, needs_feed, real_feed
+from real_feed import BTC, CAPTURE, FOLDER, needs_feed, real_feed
 
-from tradekernels.orderbook import ConstantLatency, Fees, Grid, Queue, TradingModels, quotes, run_grids
+from tradekernels.orderbook import (
+    ConstantLatency,
+    Fees,
+    Grid,
+    Instrument,
+    Queue,
+    TradingModels,
+    quotes,
+    read_capture,
+    run_grids,
+)  # fmt: skip
 
 pytestmark = [needs_feed, pytest.mark.real_data]
 
@@ -104,3 +115,68 @@ def quotes_after(feed, order):
     out, steps = np.empty((len(order), 4), np.int64), np.arange(len(order))
     quotes_at(BookState(), feed.rows, feed.messages, order, steps, steps, out)
     return out
+
+
+@pytest.mark.parametrize("split", [1, 54, 40_000])
+def test_two_files_give_what_one_gives(tmp_path, split):
+    """Cut before and behind the snapshot: rows, streams and quotes are the same."""
+    lines = gzip.decompress(CAPTURE.read_bytes()).splitlines(keepends=True)
+    parts = []
+    for k, part in enumerate((lines[:split], lines[split:])):
+        parts.append(tmp_path / f"{k}")
+        parts[k].write_bytes(b"".join(part))
+    for sequence in ("arrival", "venue"):
+        whole, chained = real_feed(sequence), read_capture(parts, BTC, sequence=sequence)
+        for name in ("rows", "messages", "venue_stream", "trader_stream"):
+            assert_array_equal(getattr(whole, name), getattr(chained, name))
+
+
+def test_a_finer_tick_gives_the_same_fills_ten_times_as_many_ticks_up():
+    """Nothing depends on the size of the tick, nor on a price that lies in the first window."""
+    fine = read_capture(CAPTURE, Instrument("BTCUSDT", "0.01", "0.001"), sequence="arrival")
+    (result,) = run_grids(fine, Grid(20, 100, 100, 10, 200), models("log"))
+    (coarse,) = run_grids(real_feed("arrival"), GRIDS["wide"], models("log"))
+    assert_array_equal(result.fills["tick"], 10 * coarse.fills["tick"])
+    assert_array_equal(result.fills["exchange_time_ns"], coarse.fills["exchange_time_ns"])
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_partial_fills_survive_the_real_feed(queue):
+    """The peer stops here; orders of 3 BTC are filled piece by piece, never beyond their size."""
+    partial = TradingModels(
+        ConstantLatency(10_000_000, 10_000_000), QUEUES[queue], Fees("-0.00005", "0.0007"), "partial"
+    )
+    (result,) = run_grids(real_feed("arrival"), Grid(3, 1, 0, 3000, 60_000), partial)
+    fills = result.fills
+    assert len(fills) > len(np.unique(fills["order_id"])) > 100
+    assert np.bincount(fills["order_id"], weights=fills["lots"]).max() <= 3000
+    assert result.account.position_lots == (fills["side"] * fills["lots"]).sum()
+
+
+def spot_lines():
+    """Return the real capture as spot would have sent it: event times only, no `pu`, no order type."""
+    for line in gzip.decompress(CAPTURE.read_bytes()).splitlines():
+        local, text = line.split(b" ", 1)
+        message = json.loads(text)
+        data = message.get("data", message)
+        if data.get("e") != "trade":
+            data.pop("T", None)
+        if "lastUpdateId" in data or data.get("e") == "bookTicker":
+            data.pop("E", None)
+        for key in ("pu", "X", *(("e",) if data.get("e") == "bookTicker" else ())):
+            data.pop(key, None)
+        yield local + b" " + json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.mark.slow
+def test_the_feed_in_the_format_of_spot_gives_the_same_book(tmp_path):
+    """Rows are the same; the venue discipline places the snapshot, which has no time, by its id."""
+    path = tmp_path / "spot"
+    path.write_bytes(b"".join(spot_lines()))
+    feed, futures = read_capture(path, BTC, book_ticker=True), real_feed("venue")
+    assert_array_equal(feed.rows, futures.rows)
+    assert_array_equal(feed.trader_stream, futures.trader_stream)
+    assert_array_equal(feed.book_ticker[["update_id", "bid_lots"]], futures.book_ticker[["update_id", "bid_lots"]])
+    for stream in ("venue", "trader"):
+        order, _ = feed._stream(stream)
+        assert_array_equal(quotes_after(feed, order)[-1], quotes_after(futures, futures._stream(stream)[0])[-1])

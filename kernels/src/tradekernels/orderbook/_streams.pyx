@@ -15,7 +15,7 @@ def venue_stream(const RawMessage[::1] messages, const long long[::1] received, 
         Entries written, or -1 if `stream` is too short; gaps found; diffs dropped as older than the book; stale
         snapshots dropped; diffs never used because no snapshot came before or after them.
     """
-    cdef Py_ssize_t i, k, n = 0, n_gaps = 0, n_old = 0, n_stale = 0, n_waiting = 0, first
+    cdef Py_ssize_t i, k, n = 0, n_gaps = 0, n_old = 0, n_stale = 0, n_waiting = 0, first = 0
     cdef long long snapshot_id = -1, chain_id = -1
     cdef bint fresh = False  # no diff since the last snapshot
     cdef const RawMessage* it
@@ -50,12 +50,9 @@ def venue_stream(const RawMessage[::1] messages, const long long[::1] received, 
                 stream[n] = <int> received[i]
                 n += 1
                 n_waiting = 0
-                first = 0
-                for k in range(i - 1, -1, -1):  # the oldest diff that is not in the snapshot
-                    other = &messages[received[k]]
-                    if other.kind == DIFF and other.update_id < it.update_id:
-                        first = k + 1
-                        break
+                while first < i and not (messages[received[first]].kind == DIFF
+                                         and messages[received[first]].update_id >= it.update_id):
+                    first += 1  # snapshots get newer, so what is in one is in all later ones
                 if snapshot_id < 0:
                     n_old += count_diffs(messages, received, first)
                 snapshot_id, fresh = it.update_id, True

@@ -23,16 +23,20 @@ def stable_order(times: np.ndarray) -> np.ndarray:
 
 def fill_times(messages: np.ndarray) -> None:
     """Give snapshots that state no time (spot) that of the newest diff they hold, else of the nearest message."""
-    for k in np.flatnonzero(messages["exchange_time_ns"] == 0):
-        before = messages[:k]
-        known = before[(before["exchange_time_ns"] > 0) & (before["kind"] == _DIFF)]
-        held = known[known["update_id"] <= messages["update_id"][k]]
-        around = messages["exchange_time_ns"][k:]
-        later = around[around > 0]
-        messages["exchange_time_ns"][k] = (
-            held["exchange_time_ns"].max() if len(held) else known["exchange_time_ns"].min() if len(known)
-            else later[0] if len(later) else messages["local_time_ns"][k]
-        )  # fmt: skip
+    silent = np.flatnonzero(messages["exchange_time_ns"] == 0)
+    if not len(silent):
+        return
+    times, stated = messages["exchange_time_ns"], np.flatnonzero(messages["exchange_time_ns"] > 0)
+    diffs = stated[messages["kind"][stated] == _DIFF]
+    ids = np.maximum.accumulate(messages["update_id"][diffs]) if len(diffs) else diffs
+    before = np.searchsorted(diffs, silent)
+    held = np.minimum(np.searchsorted(ids, messages["update_id"][silent], side="right"), before) - 1
+    nearest = np.minimum(np.searchsorted(stated, silent), len(stated) - 1)
+    for k, first, last, near in zip(silent, before, held, nearest, strict=True):
+        if first:
+            times[k] = times[diffs[max(last, 0)]]
+        else:
+            times[k] = times[stated[near]] if len(stated) else messages["local_time_ns"][k]
 
 
 def arrival_streams(messages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
