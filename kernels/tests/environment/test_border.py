@@ -137,7 +137,7 @@ def test_a_bad_start_or_state_is_refused(one):
     state = environment.state()
     with pytest.raises(ValueError, match="state is uint8"):
         environment.restore(state[:-1], seed=0)
-    for bad in ("pair", "row", "newest"):
+    for bad in ("pair", "row", "newest", "pause_reason"):
         broken = state.copy()
         broken.view(environment.copies.dtype)[bad] = 10**6
         with pytest.raises(ValueError, match="state has"):

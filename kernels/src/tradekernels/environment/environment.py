@@ -210,7 +210,7 @@ class TradingEnvironment:
         first, last = spans[copies["pair"]].T
         if not ((first <= copies["row"]) & (copies["row"] <= copies["end"]) & (copies["end"] <= last)).all():
             raise ValueError("state has a row that its market does not have")
-        rings = (("newest", 20), ("order_at", 60), ("peak_count", 513))
+        rings = (("newest", 20), ("order_at", 60), ("peak_count", 513), ("pause_reason", len(REASONS)))
         if any(((copies[name] < 0) | (copies[name] >= size)).any() for name, size in rings):
             raise ValueError("state has an index beyond its ring: it is not one that `state` gave")
         self._engine.reseed(_whole("seed", seed, 0))
