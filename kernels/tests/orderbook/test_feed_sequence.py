@@ -143,10 +143,10 @@ def test_an_unknown_discipline_is_refused(tmp_path):
 @pytest.mark.parametrize("sequence", ["venue", "arrival"])
 def test_a_stream_of_partial_books_is_a_stream_of_snapshots(tmp_path, sequence):
     """Spot's `depth20` has no diffs: each message replaces the levels that it spans, and takes no quadratic time."""
-    lines = [
-        captures.line(at(k), {"stream": "btcusdt@depth20@100ms", "data": {"lastUpdateId": k, "bids": [["10.0", "0.001"]],
-                      "asks": [[f"10.{1 + k % 9}", "0.002"]]}}) for k in range(1, 4000)
-    ]  # fmt: skip
+    books = [
+        {"lastUpdateId": k, "bids": [["10.0", "0.001"]], "asks": [[f"10.{1 + k % 9}", "0.002"]]} for k in range(4000)
+    ]
+    lines = [captures.line(at(k), {"stream": "btcusdt@depth20", "data": book}) for k, book in enumerate(books)][1:]
     lines.insert(0, captures.trade(at(0), T, 1, "10.0", "0.001", True))
     feed = read_capture(captures.write(tmp_path / "x.gz", *lines), BTC, sequence=sequence)
     assert len(feed.trader_stream) == 4000

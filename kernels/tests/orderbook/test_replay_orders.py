@@ -142,6 +142,7 @@ LOBSTER = """34200.004241176,1,16113575,18,5853300,1
 34200.3,4,999,5,5859300,-1
 34200.4,5,0,7,5856000,1
 34200.5,7,0,0,-1,-1
+34200.6,5,0,7,5856050,1
 """
 
 
@@ -156,9 +157,9 @@ def test_lobster_messages_become_rows_exactly(tmp_path):
     ]  # fmt: skip
     assert feed.messages["exchange_time_ns"][0] == 1340236800 * 10**9 + 34200_004241176
     assert (feed.messages["local_time_ns"] - feed.messages["exchange_time_ns"]).tolist() == [50] * 8
-    assert feed.counts == {"other_events": 1, "bad_lines": 0, "unknown_orders": 1}
+    assert feed.counts == {"other_events": 2, "bad_lines": 0, "unknown_orders": 1}
     path.write_text(LOBSTER + "34201,1,5,18,5853301,1\n")
-    with pytest.raises(ValueError, match="line 10"):
+    with pytest.raises(ValueError, match="line 11"):
         read_lobster(path, Instrument("AAPL", "0.01", "1"), day="2012-06-21")
 
 

@@ -1,6 +1,7 @@
-"""Compiled walk over update ids. From: messages in the order of receipt (streams.py). To: the trader's book stream."""
+"""Compiled walks over messages and rows. From: streams.py, feed.py. To: the trader's book stream, checked rows."""
 
 from ._capture cimport DIFF, TRADE, RawMessage
+from ._records cimport CLEAR_ASK, CLEAR_BID, DROP_ASK, DROP_BID, Row
 
 
 def venue_stream(const RawMessage[::1] messages, const long long[::1] received, int[::1] stream, long long[:, ::1] gaps):
@@ -89,3 +90,25 @@ cdef inline void note_gap(long long[:, ::1] gaps, Py_ssize_t n, long long messag
                           long long stated) noexcept nogil:
     if n < gaps.shape[0]:
         gaps[n, 0], gaps[n, 1], gaps[n, 2] = message, expected, stated
+
+
+def first_bad_row(const Row[::1] rows):
+    """Return the first row that no feed may hold, or -1: kind, tick from 1 to 2**31 - 2, lots from 0 to 2**53."""
+    cdef Py_ssize_t k, n = rows.shape[0]
+    with nogil:
+        for k in range(n):
+            if (rows[k].kind > DROP_ASK or rows[k].tick < 1 or rows[k].tick == 0x7fffffff or rows[k].lots < 0
+                    or rows[k].lots > 9007199254740992LL):
+                break
+        else:
+            k = -1
+    return k
+
+
+def clear_to_drop(Row[::1] rows):
+    """Turn the CLEAR rows of snapshots into those of the venue discipline."""
+    cdef Py_ssize_t k
+    with nogil:
+        for k in range(rows.shape[0]):
+            if rows[k].kind == CLEAR_BID or rows[k].kind == CLEAR_ASK:
+                rows[k].kind += DROP_BID - CLEAR_BID

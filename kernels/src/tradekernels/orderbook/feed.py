@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ._streams import clear_to_drop, first_bad_row
 from .capture import FeedError, read_lines
-from .instrument import MOST_TICKS, Instrument
+from .instrument import MOST_LOTS, MOST_TICKS, Instrument
 from .records import GAP, MESSAGE, ROW, TICKER, Kind
 from .streams import arrival_streams, fill_times, venue_streams
 
@@ -154,8 +155,14 @@ class Feed:
             if len(array) != n:
                 raise ValueError(f"{name} has {len(array)} values, kind has {n}")
         rows = np.empty(n, ROW)
-        for name in ("kind", "tick", "lots"):
-            _refuse_row(name, arrays[name], (arrays[name] < 0) | (arrays[name] > np.iinfo(rows[name].dtype).max))
+        most = {"kind": max(Kind), "tick": MOST_TICKS, "lots": MOST_LOTS}
+        for name, bound in most.items():
+            wrong = (arrays[name] < (name == "tick")) | (arrays[name] > bound)
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise ValueError(
+                    f"{name} in row {row} is {int(arrays[name][row])}, expected {int(name == 'tick')} .. {bound}"
+                )
             rows[name] = arrays[name]
         exchange, local = arrays["exchange_time_ns"], arrays["local_time_ns"]
         starts = np.ones(n, bool)
@@ -164,7 +171,7 @@ class Feed:
         messages["first_row"] = np.flatnonzero(starts)
         messages["exchange_time_ns"], messages["local_time_ns"] = exchange[starts], local[starts]
         shift = _repair(messages, slice(None)) if repair_clock else 0
-        return cls(instrument, rows, messages, *arrival_streams(messages), clock_shift_ns=shift)
+        return cls(instrument, rows, messages, *arrival_streams(messages), shift)
 
 
 def read_capture(
@@ -209,15 +216,14 @@ def read_capture(
     capture = read_lines(paths, instrument, skip_bad=skip_bad, book_ticker=book_ticker)
     raw, counts = capture.messages, capture.counts
     fill_times(raw)
-    rows, gaps = capture.rows.copy(), np.empty(0, GAP)
+    rows, gaps = capture.rows, np.empty(0, GAP)
     if sequence == "arrival":
         venue, trader = arrival_streams(raw)
     else:
         venue, trader, breaks, more = venue_streams(raw)
         counts |= more
         gaps = _gaps(breaks, raw, [first for _, first in capture.files])
-        clear = (rows["kind"] == Kind.CLEAR_BID) | (rows["kind"] == Kind.CLEAR_ASK)
-        rows["kind"][clear] += Kind.DROP_BID - Kind.CLEAR_BID
+        clear_to_drop(rows)
     if not len(trader):
         raise ValueError(f"{len(raw)} messages but no usable event: {counts}")
     messages = np.empty(len(raw), MESSAGE)
@@ -254,12 +260,6 @@ def _integers(name: str, values: object) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _refuse_row(name: str, values: np.ndarray, wrong: np.ndarray) -> None:
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name} in row {row} is {int(values[row])}, expected a value that a feed can hold")
-
-
 def _check(feed: Feed) -> None:
     """Refuse arrays that would lead a compiled loop astray."""
     dtypes = {"rows": ROW, "messages": MESSAGE, "venue_stream": np.dtype(np.int32), "trader_stream": np.dtype(np.int32)}
@@ -273,9 +273,11 @@ def _check(feed: Feed) -> None:
     rows, first = feed.rows, feed.messages["first_row"]
     if len(rows) > 2**31 - 2:
         raise ValueError(f"rows has {len(rows)} rows, expected fewer than 2**31")
-    _refuse_row("kind", rows["kind"], rows["kind"] > max(Kind))
-    _refuse_row("tick", rows["tick"], (rows["tick"] < 1) | (rows["tick"] > MOST_TICKS))
-    _refuse_row("lots", rows["lots"], (rows["lots"] < 0) | (rows["lots"] > 2**53))
+    bad = first_bad_row(rows)
+    if bad >= 0:
+        raise ValueError(
+            f"row {bad} is {rows[bad]}, expected lots 0 .. 2**53, a tick 1 .. {MOST_TICKS}, kind 0 .. {max(Kind)}"
+        )
     if len(first) and (first[0] < 0 or (first[1:] < first[:-1]).any() or first[-1] > len(rows)):
         raise ValueError("first_row of the messages is not non-decreasing within the rows")
     for name in ("venue_stream", "trader_stream"):

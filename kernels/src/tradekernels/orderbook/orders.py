@@ -91,7 +91,7 @@ def read_lobster(
     -------
     Feed
         Orders that rest from before the file do not show in it; `counts["unknown_orders"]` says how often one was met.
-        Auctions and halts are counted in `counts["other_events"]`.
+        Auctions, halts and hidden trades between two ticks are counted in `counts["other_events"]`.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def read_lobster(
         With the line number, for the first bad line.
     """
     midnight = int(np.datetime64(day, "D").astype(np.int64)) * _DAY_NS
-    unit = instrument.tick * 10_000
+    unit, lot = instrument.tick * 10_000, instrument.lot
     counts = {"other_events": 0, "bad_lines": 0}
     events = []
     with open(path, encoding="ascii", errors="replace") as file:
@@ -113,10 +113,13 @@ def read_lobster(
                     continue
                 whole, _, part = seconds.partition(".")
                 time = midnight + int(whole) * 10**9 + int(part[:9].ljust(9, "0"))
-                tick, rest = divmod(int(price) * unit.denominator, unit.numerator)
-                if rest or direction not in ("1", "-1") or not (0 < tick < 2**31 - 1 and 0 <= int(size) < 2**53):
-                    raise ValueError("price or direction")
-                lots = int(instrument.lots(size))
+                tick, off_price = divmod(int(price) * unit.denominator, unit.numerator)
+                lots, off_size = divmod(int(size) * lot.denominator, lot.numerator)
+                if kind == "5" and off_price:  # hidden orders may trade between two ticks
+                    counts["other_events"] += 1
+                    continue
+                if off_price or off_size or direction not in ("1", "-1") or not (0 < tick < 2**31 - 1 > lots >= 0):
+                    raise ValueError("price, size or direction")
                 side = 0 if direction == "1" else 1
                 events.append((time, time + latency_ns, int(order_id), lots, tick, _LOBSTER_KINDS[kind], side, 0))
             except (ValueError, ArithmeticError):
