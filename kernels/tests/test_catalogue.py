@@ -160,8 +160,8 @@ def test_the_command_prints_json_families_and_counts():
 
     entries = json.loads(run("--json").stdout)
     assert [entry["name"] for entry in entries] == list(CATALOG)
-    declared = {"id", "name", "family", "formula", "inputs", "needs", "parameters", "warmup", "unit", "range", "missing",
-                "meaning", "source"}  # fmt: skip
+    declared = {"id", "name", "family", "formula", "inputs", "needs", "parameters", "warmup", "unit", "range",
+                "missing", "meaning", "source"}  # fmt: skip
     assert all(set(entry) == declared for entry in entries)
     assert len(run("--family", "futures").stdout.splitlines()) == 2 + 14
     assert run("--counts").stdout.split()[-2:] == ["all", "212"]

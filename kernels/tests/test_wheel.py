@@ -24,6 +24,9 @@ columns = ("date", "open", "high", "low", "close", "volume")
 live = [stream.update(bar) for bar in zip(*(frame[name].tolist() for name in columns))]
 assert np.array_equal(rows, np.array(live), equal_nan=True)
 assert np.isfinite(rows[features.warmup:]).all()
+from tradekernels.observation import fit, observation_set
+seen = observation_set(fit(frame, "15m")).compute(frame)
+assert seen.shape == (700, 56) and np.isfinite(seen).all()
 others = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - {"cython_runtime"}
 print(len(CATALOG), sorted(name for name in others if not name.startswith("_") and name[0].islower()))
 """
