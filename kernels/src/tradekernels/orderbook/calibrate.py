@@ -9,6 +9,7 @@ own error, a few times over. Nothing is known of any market beforehand.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -173,7 +174,8 @@ def mean_of(sets: list[FlowParameters]) -> FlowParameters:
         "gap_rate", "follow", "fade_rate", "requotes",
     )  # fmt: skip
     means = {name: np.mean([getattr(p, name) for p in sets], axis=0) for name in names}
-    return replace(sets[-1], **{name: tuple(m.tolist()) if m.ndim else float(m) for name, m in means.items()})
+    changes: dict[str, Any] = {name: tuple(m.tolist()) if m.ndim else float(m) for name, m in means.items()}
+    return replace(sets[-1], **changes)
 
 
 def calibrate(rows: np.ndarray, rounds: int = 24, seconds: float = 1200.0, seed: int = 1) -> FlowParameters:

@@ -7,10 +7,14 @@ time and side put together to the market order that caused them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _flow
+
+if TYPE_CHECKING:
+    from .feed import Feed
 
 FEED = np.dtype([("time", "<i8"), ("lots", "<i8"), ("tick", "<i4"), ("kind", "<i4")])  # exchange time, ns
 SET_BID, SET_ASK, CLEAR_BID, CLEAR_ASK, BUY_TRADE, SELL_TRADE = range(6)  # as in records.py
@@ -63,6 +67,20 @@ class Observed:
         return (self.bid_lots - self.ask_lots) / (self.bid_lots + self.ask_lots)
 
 
+def feed_rows(feed: Feed) -> np.ndarray:
+    """Return the rows of a recorded feed as FEED, in the order and at the times of its exchange's stream."""
+    stream, first = feed.venue_stream, feed.messages["first_row"]
+    count = (np.append(first[1:], len(feed.rows)) - first)[stream]
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    picked = feed.rows[np.repeat(first[stream], count) + within]
+    out = np.zeros(len(picked), FEED)
+    out["time"] = np.repeat(feed.stream_times("venue"), count)
+    for name in ("lots", "tick", "kind"):
+        out[name] = picked[name]
+    out["kind"][out["kind"] > SELL_TRADE] -= 4  # a snapshot's DROP: as CLEAR
+    return out
+
+
 def observe(rows: np.ndarray) -> Observed:
     """Replay feed rows, sorted by time, and return what they show.
 
@@ -92,9 +110,9 @@ def observe(rows: np.ndarray) -> Observed:
     orders = market_orders(rows)
     if n < 100 or len(orders[0]) < 100:
         raise ValueError(f"rows show {n} books and {len(orders[0])} market orders, expected at least 100 of each")
-    samples = samples[:n].T.copy()
-    seconds = float(samples[0, -1] - samples[0, 0]) / SECOND
-    return Observed(*samples, depth / n, added / seconds, *orders, seconds)
+    time, bid, bid_lots, ask, ask_lots = samples[:n].T.copy()
+    seconds = float(time[-1] - time[0]) / SECOND
+    return Observed(time, bid, bid_lots, ask, ask_lots, depth / n, added / seconds, *orders, seconds)
 
 
 def market_orders(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -124,7 +125,8 @@ class FlowParameters:
         if set(given) != names:
             wrong = sorted(set(given) ^ names)
             raise ValueError(f"parameters have or lack {', '.join(wrong)}, expected exactly {', '.join(sorted(names))}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+        return cls(**values)
 
     def packed(self) -> np.ndarray:
         """Return the numbers in the order of the loop's struct."""
