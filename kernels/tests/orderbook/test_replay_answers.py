@@ -97,7 +97,7 @@ def test_the_venue_discipline_agrees_with_book_ticker_after_every_depth_message(
     """LOB-3: price and quantity at the same update id, 6,547 of 6,547."""
     feed = real_feed("venue")
     tickers = feed.book_ticker
-    order, _ = feed._stream(stream)
+    order, _ = feed.stream_of(stream)
     book_messages = np.isin(feed.rows["kind"][feed.messages["first_row"][order]], (0, 1))
     ids = np.maximum.accumulate(feed.messages["update_id"][order][book_messages])
     at = np.searchsorted(tickers["update_id"], ids, side="right") - 1
@@ -178,5 +178,5 @@ def test_the_feed_in_the_format_of_spot_gives_the_same_book(tmp_path):
     assert_array_equal(feed.trader_stream, futures.trader_stream)
     assert_array_equal(feed.book_ticker[["update_id", "bid_lots"]], futures.book_ticker[["update_id", "bid_lots"]])
     for stream in ("venue", "trader"):
-        order, _ = feed._stream(stream)
-        assert_array_equal(quotes_after(feed, order)[-1], quotes_after(futures, futures._stream(stream)[0])[-1])
+        order, _ = feed.stream_of(stream)
+        assert_array_equal(quotes_after(feed, order)[-1], quotes_after(futures, futures.stream_of(stream)[0])[-1])

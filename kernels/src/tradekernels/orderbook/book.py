@@ -92,7 +92,7 @@ class Book:
 def final_book(feed: Feed, *, stream: str = "trader") -> Book:
     """Return the book after a whole stream of a feed."""
     state = _book.BookState()
-    _book.run_through(state, feed.rows, feed.messages, feed._stream(stream)[0])
+    _book.run_through(state, feed.rows, feed.messages, feed.stream_of(stream)[0])
     return Book(state)
 
 
@@ -115,7 +115,7 @@ def quotes(feed: Feed, at: np.ndarray | None = None, *, stream: str = "trader") 
     """
     times, at = _times(feed, at, stream)
     out = np.empty((len(at), 4), np.int64)
-    _book.quotes_at(_book.BookState(), feed.rows, feed.messages, feed._stream(stream)[0], times, at, out)
+    _book.quotes_at(_book.BookState(), feed.rows, feed.messages, feed.stream_of(stream)[0], times, at, out)
     table = np.empty(len(at), QUOTES)
     table["time_ns"] = at
     for k, name in enumerate(("bid_tick", "ask_tick", "bid_lots", "ask_lots")):
@@ -135,7 +135,7 @@ def depth(feed: Feed, at: np.ndarray | None = None, *, levels: int = 5, stream: 
         raise ValueError(f"levels is {levels}, expected at least 1")
     times, at = _times(feed, at, stream)
     out = np.zeros((len(at), 2, levels, 2), np.int64)
-    _book.depth_at(_book.BookState(), feed.rows, feed.messages, feed._stream(stream)[0], times, at, out)
+    _book.depth_at(_book.BookState(), feed.rows, feed.messages, feed.stream_of(stream)[0], times, at, out)
     return out
 
 
@@ -173,7 +173,7 @@ def flows(feed: Feed, edges: np.ndarray, *, stream: str = "trader") -> np.ndarra
         raise ValueError(f"edges has shape {edges.shape}, expected at least two increasing times")
     out = np.zeros((len(edges) - 1, 4))
     _book.flows_between(
-        _book.BookState(), feed.rows, feed.messages, feed._stream(stream)[0], feed.stream_times(stream), edges, out
+        _book.BookState(), feed.rows, feed.messages, feed.stream_of(stream)[0], feed.stream_times(stream), edges, out
     )
     return out
 

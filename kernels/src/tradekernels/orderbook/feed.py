@@ -91,10 +91,11 @@ class Feed:
 
     def stream_times(self, stream: str) -> np.ndarray:
         """Return the times of every entry of the `venue` or the `trader` stream, int64 ns."""
-        order, name = self._stream(stream)
+        order, name = self.stream_of(stream)
         return np.maximum.accumulate(self.messages[name][order])
 
-    def _stream(self, stream: str) -> tuple[np.ndarray, str]:
+    def stream_of(self, stream: str) -> tuple[np.ndarray, str]:
+        """Return the `venue` or the `trader` stream, and which times of the messages it follows."""
         if stream == "venue":
             return self.venue_stream, "exchange_time_ns"
         if stream == "trader":
