@@ -89,7 +89,7 @@ def agreement(peer: str, features: Any, values: np.ndarray, columns: Mapping[str
         unknown = np.isnan(ours) & np.isnan(theirs)
         with np.errstate(invalid="ignore"):
             difference = np.where(unknown, 0.0, np.abs(ours - theirs))
-        if unknown.all():
+        if unknown.all() or np.isnan(ours).all():
             continue
         size = float(np.sqrt(np.nanmean(ours**2)))
         size = size if size > 1e-30 else 1.0
