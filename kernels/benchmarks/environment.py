@@ -20,7 +20,7 @@ from data import random_walk
 from measure import interleaved, one_core, table
 from peer_virtualenv import folder, python_of
 
-from tradekernels.environment import BookFlow, Settings, TradingEnvironment, market
+from tradekernels.environment import BookFlow, Costs, Settings, TradingEnvironment, market
 from tradekernels.environment.settings import Reward
 from tradekernels.execution import CounterRandom, Latency, Quantiser, Slippage
 
@@ -91,19 +91,22 @@ def whole_environment(one, n_copies):
 
 
 def book_environment(one, n_copies):
-    """Print the table of steps in book fidelity, an order at every step; each limit order meets all its events."""
+    """Print the table of steps in book fidelity, an order at every step."""
     first, rows = next(iter(policies(n_copies).values())), []
+    at_end = Costs(latency=Latency(base_ms=one.bar_ms, jitter_ms=0.0, spike_probability=0.0, timeout_ms=one.bar_ms))
     kinds = {
-        "limit orders, 10 events of the flow each": BookFlow("limit", events=10),
-        "limit orders, 100 events": BookFlow("limit", events=100),
-        "market orders, which only take levels": BookFlow("market", events=10),
+        "market orders after 10 events of the flow": Settings(book=BookFlow(), costs=at_end, episode_length=2000),
+        "market orders at once": Settings(book=BookFlow(), episode_length=2000),
+        "limit orders, 10 events where the candle leaves it open": Settings(
+            book=BookFlow("limit"), episode_length=2000
+        ),
     }
-    its = [Settings(episode_length=2000, book=flow) for flow in kinds.values()]
+    its = list(kinds.values())
     runs = [walk(TradingEnvironment(one, n_copies, each), first) for each in its]
     (slow,) = interleaved(slow_steps(one, its[0], first), rounds=2)
     for name, took in zip(kinds, interleaved(*runs, rounds=ROUNDS), strict=True):
         rows.append((name, *figures(took / N_STEPS / n_copies, slow / 200)))
-    rows.append(("slow twin, limit orders, 10 events", *figures(slow / 200, slow / 200)))
+    rows.append(("slow twin, market orders after 10 events", *figures(slow / 200, slow / 200)))
     table((f"book fidelity, {n_copies} copies, one core", "steps/s", "ns a step", "faster than the twin"), rows)
 
 

@@ -162,9 +162,10 @@ cdef inline Fill fill_in_book(const FlowTable* flow, Live* live, const Pair* pai
         if side > 0.0:
             size = affordable(pair, cash, 0.0, ticks, size, True)
         if size > 0.0:
-            got.lots = <double> queue(live, flow, direction, level, <int64_t> size, flow.events - before)
             if (next.low < ticks) if side > 0.0 else (next.high > ticks):
-                got.lots = size  # the market traded through it
+                got.lots = size  # the market trades through it, whatever else happens
+            else:
+                got.lots = <double> queue(live, flow, direction, level, <int64_t> size, flow.events - before)
             got.notional = got.lots * ticks
         return got
     first = take(live, direction, <int64_t> size)
