@@ -172,7 +172,8 @@ class Feed:
         messages["first_row"] = np.flatnonzero(starts)
         messages["exchange_time_ns"], messages["local_time_ns"] = exchange[starts], local[starts]
         shift = _repair(messages, slice(None)) if repair_clock else 0
-        return cls(instrument, rows, messages, *arrival_streams(messages), shift)
+        venue, trader = arrival_streams(messages)
+        return cls(instrument, rows, messages, venue, trader, shift)
 
 
 def read_capture(
