@@ -86,7 +86,9 @@ def peer_python() -> Path | None:
         venv.create(folder, with_pip=True)
     if subprocess.run([python, "-c", "import hftbacktest"], capture_output=True).returncode == 0:
         return python
-    done = subprocess.run([python, "-m", "pip", "install", "-q", *PEER_PACKAGES], capture_output=True, text=True)
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--retries", "1", *PEER_PACKAGES], capture_output=True, text=True
+    )
     if done.returncode == 0:
         return python
     reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
