@@ -1,4 +1,4 @@
-"""The reward of one step (ENV-4 to ENV-7). From: worth, position, trade. To: the environment's loop and _environment.pyx.
+"""The reward of one step (ENV-4 to ENV-7). From: worth, position, trade. To: _environment.pyx.
 
 All money is quote currency. W is the worth after the step, W_prev before it. The terms of ENV-6 divide by W held
 within 0.1 and 10 times W_prev, the bounds that ENV-4 sets for its ratio, so that ruin divides by nothing near 0.

@@ -1,4 +1,4 @@
-"""Risk limits of the environment (ENV-8, RSK-5). From: one copy and the order it wants. To: the loop of _environment.pyx.
+"""Risk limits of the environment (ENV-8, RSK-5). From: one copy and the order it wants. To: _environment.pyx.
 
 Only orders that open or enlarge a position are refused: exits are always allowed. The first reason counts.
 """
