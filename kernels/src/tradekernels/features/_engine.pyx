@@ -8,7 +8,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport NAN, floor, isfinite
 
-from . cimport _calendar, _order, _paths, _pointwise, _recursive, _statistics, _timed, _windows
+from . cimport _calendar, _order, _paths, _pointwise, _recursive, _roughness, _statistics, _timed, _windows
 
 
 cdef extern from *:
@@ -245,9 +245,9 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == KURTOSIS:
             _statistics.window_kurtosis(a, y, n_bars, own, it.n)
         elif it.code == HURST:
-            _statistics.hurst(a, y, n_bars, own, it.n)
+            _roughness.hurst(a, y, n_bars, own, it.n)
         elif it.code == HIGUCHI:
-            _statistics.higuchi(a, y, n_bars, own, it.n)
+            _roughness.higuchi(a, y, n_bars, own, it.n)
         elif it.code == RANK_BELOW:
             _statistics.rank_below(a, y, n_bars, own, it.n)
         elif it.code == ENTROPY:

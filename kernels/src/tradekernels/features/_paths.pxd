@@ -2,7 +2,7 @@
 
 from libc.math cimport NAN, fabs, sqrt
 
-from ._statistics cimport ROOM, TILE, next_place, side_by_side
+from ._lines cimport ROOM, TILE, next_place, side_by_side
 
 
 cdef inline void psar(const double* high, const double* low, double* y, Py_ssize_t n_bars,
@@ -116,7 +116,7 @@ cdef inline void sums(const double* x, double* y, Py_ssize_t n, Py_ssize_t unuse
 cdef inline void bucket_imbalance(const double* buys, const double* volume, double* y, Py_ssize_t n_bars,
                                   double* state, Py_ssize_t n) noexcept nogil:
     # VPIN after Easley, Lopez de Prado and O'Hara (2012) with the buckets cut from the last n rows alone, so that it
-    # has no further memory; 0 without volume. state: place, then lines (_statistics) of buys, volume, buys / volume
+    # has no further memory; 0 without volume. state: place, then lines (_lines) of buys, volume, buys / volume
     cdef Py_ssize_t i = 0, j, k, place, size, length = n - 1 + ROOM
     cdef double* bought = state + 1
     cdef double* traded = bought + length

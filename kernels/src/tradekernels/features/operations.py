@@ -51,7 +51,7 @@ def _std(n: int) -> list[float]:
 
 
 def _lines(count: int) -> Callable[[int], list[float]]:
-    """Return the memory of windows that lie in lines: `_statistics.next_place`."""
+    """Return the memory of windows that lie in lines: `_lines.next_place`."""
     return lambda n: [n - 1.0] + [0.0] * (count * (n - 1 + ROOM))
 
 
@@ -67,7 +67,7 @@ def _heaps(n: int) -> list[float]:
     return [0.0] * (3 + 3 * n)
 
 
-ROOM = 64  # as in _statistics.pxd
+ROOM = 64  # as in _lines.pxd
 _GARCH = [0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]  # no rows: nothing decays
 
 
