@@ -1,7 +1,8 @@
 """A small live order book inside one candle (LOB-41, LOB-42). From: a table of flow, a key. To: what an own order got.
 
 The book is `tradekernels.orderbook`'s own. It begins with levels drawn from the depth of the table, one tick apart,
-around the price at which the order arrives; then events happen: market orders, limit orders, cancels. It ends with the candle.
+around the price at which the order arrives; then events happen: market orders, limit orders, cancels. It ends with the
+candle.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t

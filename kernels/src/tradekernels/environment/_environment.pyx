@@ -272,7 +272,8 @@ cdef class Engine:
         return bad
 
     def step(self, const number[::1] action, float[:, ::1] observation, double[::1] reward,
-             unsigned char[::1] terminated, unsigned char[::1] truncated, Py_ssize_t first, Py_ssize_t last, Py_ssize_t thread):
+             unsigned char[::1] terminated, unsigned char[::1] truncated, Py_ssize_t first, Py_ssize_t last,
+             Py_ssize_t thread):
         """Carry the copies `first` to `last` (excluded) one step on; `thread` is the number of the caller's part."""
         cdef Py_ssize_t k
         cdef Copy* it
