@@ -22,7 +22,7 @@ cdef enum:
 cdef struct Settings:   # as flow.py packs them; rates a second, sizes lots
     double base_rate
     double[N_KERNELS] branching, decay
-    double parent_share, parent_tail
+    double parent_share, parent_tail, parent_limit
     double[N_BINS] add_rate, add_log_mean, add_log_deviation, life
     double gap_rate, follow, lean, fade_rate, requotes, requote_power, elasticity, mean_rate
     int64_t n_orders
@@ -187,7 +187,7 @@ cdef inline void market_order(Flow* flow) noexcept nogil:
     cdef int64_t pick, lots
     if flow.parent_left <= 0:
         flow.parent_side = BUY if next_bits(flow.key, &flow.counter) >> 63 else SELL
-        flow.parent_left = <int64_t> min(pow(next_unit(flow.key, &flow.counter), -1.0 / s.parent_tail), 1e6)
+        flow.parent_left = <int64_t> min(pow(next_unit(flow.key, &flow.counter), -1.0 / s.parent_tail), s.parent_limit)
     side = BUY if next_bits(flow.key, &flow.counter) >> 63 else SELL
     if next_unit(flow.key, &flow.counter) < s.parent_share:
         side = flow.parent_side

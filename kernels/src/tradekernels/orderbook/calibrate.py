@@ -22,8 +22,9 @@ MAX_BRANCHING = 0.95
 MAX_LOG_DEVIATION = (
     1.5  # of limit order sizes: heavier tails come and go as single orders, and no queue is like another
 )
-INSIDE = 0.2  # of a gate's width
+INSIDE, INSIDE_IMBALANCE = 0.2, 0.4  # of a gate's width; the next move is the noisiest figure of an hour
 QUEUE_ORDERS = 40  # in a best queue
+PARENT_LIMITS = (30, 100, 300, 1000)  # children; beyond, a parent lasts longer than a feed can tell
 MARK_POWERS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625)
 N_SIZES = 1024  # market orders kept as the table of sizes
 assert len(DECAYS) == N_KERNELS
@@ -53,24 +54,25 @@ def fit_hawkes(time_s: np.ndarray, lots: np.ndarray, rounds: int = 300) -> tuple
     return float(base), branching * min(1.0, MAX_BRANCHING / branching.sum()), power
 
 
-def fit_parents(signs: np.ndarray, n_lags: int = 50) -> tuple[float, float]:
-    """Return (share of orders on their parent's side, tail of its children) that give the signs' autocorrelation.
+def fit_parents(signs: np.ndarray, n_lags: int = 100) -> tuple[float, float, float]:
+    """Return (share of orders on their parent's side, tail, most children) that give the signs' autocorrelation.
 
-    With P(children >= l) = l^-a an order `lag` later has the same parent with chance sum(l^-a, l > lag) / zeta(a).
+    With P(children >= l) = l^-a up to the most, and none beyond, an order `lag` later has the same parent with chance
+    sum(l^-a, l > lag) / sum(l^-a).
     """
     lags = np.arange(1, min(n_lags, len(signs) // 20) + 1)
     seen = np.array([autocorrelation(signs.astype(float), int(lag)) for lag in lags])
-    weight, best = 1.0 / np.sqrt(lags), (np.inf, 0.0, 1.5)
+    weight, best = 1.0 / np.sqrt(lags), (np.inf, 0.0, 1.5, 1000.0)
     for tail in np.arange(1.05, 3.01, 0.05):
-        power = np.arange(1, 100_001.0) ** -tail
-        rest = power.sum() - np.cumsum(power)
-        rest += 100_000.5 ** (1 - tail) / (tail - 1)
-        shape = rest[lags - 1] / (rest[0] + 1.0)
-        scale = np.clip((weight * shape * seen).sum() / (weight * shape**2).sum(), 0.0, 1.0)
-        error = float((weight * (seen - scale * shape) ** 2).sum())
-        if error < best[0]:
-            best = error, float(np.sqrt(scale)), float(tail)
-    return best[1], best[2]
+        for most in PARENT_LIMITS:
+            power = np.arange(1, most + 1.0) ** -tail
+            rest = np.append(power.sum() - np.cumsum(power), np.zeros(len(lags)))
+            shape = rest[lags - 1] / power.sum()
+            scale = np.clip((weight * shape * seen).sum() / (weight * shape**2).sum(), 0.0, 1.0)
+            error = float((weight * (seen - scale * shape) ** 2).sum())
+            if error < best[0]:
+                best = error, float(np.sqrt(scale)), float(tail), float(most)
+    return best[1:]
 
 
 def measured(rows: np.ndarray, seen: Observed) -> FlowParameters:
@@ -79,7 +81,7 @@ def measured(rows: np.ndarray, seen: Observed) -> FlowParameters:
     ties = np.arange(len(seen.order_time)) % 7 / 7e3  # orders within the clock's millisecond, apart
     time = np.sort((seen.order_time - seen.order_time[0]) / SECOND + ties)
     _, branching, power = fit_hawkes(time, np.maximum(seen.order_lots, 1.0))
-    share, tail = fit_parents(seen.order_side)
+    share, tail, most = fit_parents(seen.order_side)
     count, lots, logs, squares = np.maximum(seen.added, 1e-9)
     logs = seen.added[2] / count
     deviation = np.sqrt(np.clip(squares / count - logs**2, 0.0, MAX_LOG_DEVIATION**2))
@@ -97,6 +99,7 @@ def measured(rows: np.ndarray, seen: Observed) -> FlowParameters:
         decay=tuple(DECAYS.tolist()),
         parent_share=share,
         parent_tail=tail,
+        parent_limit=most,
         add_rate=tuple(count.tolist()),
         add_log_mean=tuple((np.log(lots_each) - deviation**2 / 2).tolist()),
         add_log_deviation=tuple(deviation.tolist()),
@@ -128,7 +131,7 @@ def corrected(p: FlowParameters, real: dict[str, float], sim: dict[str, float], 
 
     depth = np.array([ratio(f"depth {bin_name(k)}", 1.0) for k in range(N_BINS)])
     step = np.exp(gain * np.clip(depth, -1.0, 1.0))
-    excite = 0.15 * ratio("Fano factor 1 s") + min(0.0, ratio("inter-arrival CV") + 0.15)
+    excite = 0.15 * ratio("Fano factor 1 s") + 2.0 * min(0.0, ratio("inter-arrival CV") + 0.1)
     branching = np.array(p.branching) * np.exp(gain * np.clip(excite, -0.3, 0.3))
     branching *= min(1.0, MAX_BRANCHING / branching.sum())
     wide = np.log((1.002 - sim["one-tick spread share"]) / (1.002 - real["one-tick spread share"]))
@@ -146,7 +149,7 @@ def corrected(p: FlowParameters, real: dict[str, float], sim: dict[str, float], 
         life=tuple((np.array(p.life) * np.sqrt(step)).tolist()),
         gap_rate=float(p.gap_rate * np.exp(0.7 * gain * wide)),
         follow=float(np.clip(p.follow + 0.3 * gain * ratio("variance ratio 10 s / 0.1 s"), 0.05, 1.0)),
-        fade_rate=float(p.fade_rate * np.exp(2.0 * gain * predicts)),
+        fade_rate=float(p.fade_rate * np.exp(4.0 * gain * np.clip(predicts, -0.3, 0.3))),
         requotes=float(p.requotes * np.exp(3.0 * gain * gap("order flow R2 1 s"))),
     )
 
@@ -160,7 +163,7 @@ def aims(real: dict[str, float]) -> dict[str, float]:
     for name, (low, high) in BOUNDS.items():
         if name in ("one-tick spread share", "up is monotone") or high - low > 1e3:
             continue
-        inside = (1 / 3 if name.startswith("up") else INSIDE) * (high - low)
+        inside = (INSIDE_IMBALANCE if name.startswith("up") else INSIDE) * (high - low)
         out[name] = float(np.clip(np.nan_to_num(real[name], nan=(low + high) / 2), low + inside, high - inside))
     # Buyers and sellers are alike: both ends of the imbalance say the same thing.
     up = (out["up above 0.8"] + 1.0 - out["up below -0.8"]) / 2

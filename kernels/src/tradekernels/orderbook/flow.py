@@ -39,8 +39,9 @@ class FlowParameters:
         Market orders a second, and those of them that no other has excited.
     branching, decay : tuple of float, length N_KERNELS
         Children of a market order by exponential kernel, and how fast each fades.
-    parent_share, parent_tail : float
-        Share of market orders that take their parent's side, the others toss a coin; tail exponent of its children.
+    parent_share, parent_tail, parent_limit : float
+        Share of market orders that take their parent's side, the others toss a coin; tail exponent of its children,
+        and the most it has.
     add_rate, add_log_mean, add_log_deviation : tuple of float, length N_BINS
         Limit orders by distance, both sides together, and their lognormal sizes.
     life : tuple of float, length N_BINS
@@ -73,6 +74,7 @@ class FlowParameters:
     decay: Row
     parent_share: float
     parent_tail: float
+    parent_limit: float
     add_rate: Row
     add_log_mean: Row
     add_log_deviation: Row
@@ -107,7 +109,7 @@ class FlowParameters:
             raise ValueError(f"order_lots has {len(self.order_lots)} values, order_span {len(self.order_span)}")
         if sum(self.branching) >= 1:
             raise ValueError(f"branching adds up to {sum(self.branching)}, expected less than 1")
-        for name in ("mean_rate", "parent_tail", "message_ns", "centre"):
+        for name in ("mean_rate", "parent_tail", "parent_limit", "message_ns", "centre"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
         if not (-1 <= self.lean <= 1 and self.follow <= 1 and self.parent_share <= 1):
@@ -132,8 +134,9 @@ class FlowParameters:
         """Return the numbers in the order of the loop's struct."""
         return np.concatenate(
             [
-                [self.base_rate], self.branching, self.decay, [self.parent_share, self.parent_tail], self.add_rate,
-                self.add_log_mean, self.add_log_deviation, self.life, [self.gap_rate, self.follow, self.lean],
+                [self.base_rate], self.branching, self.decay,
+                [self.parent_share, self.parent_tail, self.parent_limit], self.add_rate, self.add_log_mean,
+                self.add_log_deviation, self.life, [self.gap_rate, self.follow, self.lean],
                 [self.fade_rate, self.requotes, self.requote_power],
                 [self.elasticity, self.mean_rate],
             ]
