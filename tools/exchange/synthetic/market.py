@@ -80,9 +80,7 @@ def grid(price: float, venue: Venue) -> tuple[int, int]:
     return max(0, 5 + finer - magnitude), max(0, magnitude + finer)
 
 
-def list_coin(
-    clock: Clock, seed: int, names: tuple[str, str], common: Factor, planted_trend: float
-) -> list[Listing]:
+def list_coin(clock: Clock, seed: int, names: tuple[str, str], common: Factor, planted_trend: float) -> list[Listing]:
     """Return a coin's spot listing and perpetual."""
     base, quote = names
     coin = coin_named(base, seed)
