@@ -131,7 +131,9 @@ def corrected(p: FlowParameters, real: dict[str, float], sim: dict[str, float], 
 
     depth = np.array([ratio(f"depth {bin_name(k)}", 1.0) for k in range(N_BINS)])
     step = np.exp(gain * np.clip(depth, -1.0, 1.0))
-    excite = 0.15 * ratio("Fano factor 1 s") + 2.0 * min(0.0, ratio("inter-arrival CV") + 0.1)
+    low, high = BOUNDS["inter-arrival CV"]  # more excitation raises both: clusters may grow as far as gaps allow
+    regular = max(real["inter-arrival CV"], high - INSIDE * (high - low))
+    excite = 0.15 * ratio("Fano factor 1 s") + 2.0 * min(0.0, float(np.log(regular / sim["inter-arrival CV"])))
     branching = np.array(p.branching) * np.exp(gain * np.clip(excite, -0.3, 0.3))
     branching *= min(1.0, MAX_BRANCHING / branching.sum())
     wide = np.log((1.002 - sim["one-tick spread share"]) / (1.002 - real["one-tick spread share"]))
