@@ -28,6 +28,7 @@ from tradekernels.orderbook.matching import MatchingEngine, Tape
 
 MILLION = 1_000_000
 COPIES = 256
+QUEUES = tuple(orderbook_replay.QUEUES)
 
 
 def replay(capture: Path, instrument: Instrument, rounds: int, peers: bool) -> list[tuple[object, ...]]:
@@ -40,7 +41,7 @@ def replay(capture: Path, instrument: Instrument, rounds: int, peers: bool) -> l
         ours = {name: better[name](ours[name], again[name]) for name in ours}
     rows = [
         row("L2 replay, two books, to the end", ours, theirs, "two books to the end", 60),
-        *(row(f"market maker inside, {name}", ours, theirs, name, 20) for name in ours if name.endswith(("risk", "log"))),
+        *(row(f"market maker inside, {name}", ours, theirs, name, 20) for name in ours if name.endswith(QUEUES)),
         row("raw gz capture to events", ours, theirs, "raw capture to events (arrival)", 5),
         row("the same, venue discipline", ours, theirs, "raw capture to events (venue)", 5),
     ]  # fmt: skip
