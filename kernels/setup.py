@@ -1,5 +1,6 @@
 """Compiles the loops. From: the .pyx and .pxd files under src. To: extension modules inside the wheel."""
 
+import os
 import platform
 import sys
 from glob import glob
@@ -43,4 +44,7 @@ for path in sorted(glob("src/tradekernels/**/*.pyx", recursive=True)):
     elif sys.platform == "linux" and platform.machine() == "x86_64":
         modules.append(module(path, *WIDE_FLAGS, optional=True))
 # force: a change in a .pxd alone would not be noticed.
-setup(ext_modules=cythonize(modules, compiler_directives=DIRECTIVES, include_path=["src"], force=True))
+setup(
+    ext_modules=cythonize(modules, compiler_directives=DIRECTIVES, include_path=["src"], force=True),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)

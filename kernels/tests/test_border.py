@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from tradekernels.features import BASE_40, feature_set
+from tradekernels.features import BASE_40, References, feature_set
 
 FEATURES = feature_set(BASE_40)
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -142,3 +142,41 @@ def test_only_the_two_float_types_come_out(frame):
     """What is not float32 or float64 is refused."""
     with pytest.raises(ValueError, match=r"dtype is .*int"):
         FEATURES.compute(frame, dtype=np.int64)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1000, "microseconds"), (1_000_000, "nanoseconds")])
+def test_times_in_another_unit_are_refused(frame, factor, unit):
+    """int64 dates are milliseconds; pandas gives others."""
+    with pytest.raises(ValueError, match="expected milliseconds since 1970"):
+        FEATURES.compute(frame | {"date": frame["date"] * factor})
+    bar = (int(frame["date"][0]) * factor, *(float(frame[name][0]) for name in COLUMNS))
+    with pytest.raises(ValueError, match="date of the bar is"):
+        FEATURES.stream().update(bar)
+
+
+def test_bars_of_a_slower_timeframe_are_refused(frame):
+    """An hour taken for a quarter would be seen 45 minutes early."""
+    hours = {name: column[::4] for name, column in frame.items()}
+    with pytest.raises(
+        ValueError, match="frame has bars 3600000 ms apart, or multiples of that, expected bars of 900000"
+    ):
+        FEATURES.compute(hours)
+    assert FEATURES.compute({name: column[[0, 4]] for name, column in frame.items()}).shape == (2, 40)
+
+
+def test_masked_values_are_refused(frame):
+    """A mask would be lost."""
+    hidden = np.ma.masked_array(frame["close"], mask=np.arange(600) == 5)
+    with pytest.raises(ValueError, match="close has masked values"):
+        FEATURES.compute(frame | {"close": hidden})
+
+
+def test_references_are_lists_of_different_pairs(frame):
+    """A bare string, a peer named twice, and bitcoin on two timeframes."""
+    features = feature_set(["sector_rank"])
+    with pytest.raises(ValueError, match="references are 'BTC/USDT'"):
+        features.stream(references="BTC/USDT")
+    with pytest.raises(ValueError, match="expected every peer once"):
+        features.compute(frame, References({"ETH/USDT": frame}, sector=["ETH/USDT", "ETH/USDT"]))
+    bitcoins = {"BTC/USDT": frame, ("BTC/USDT", "15m"): frame}
+    assert np.isnan(features.compute(frame, References(bitcoins))).all()

@@ -1,6 +1,9 @@
 """Streams: bars in, rows out, memory saved and restored (CAT-5)."""
 
+import copy
 import hashlib
+import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -106,3 +109,62 @@ def test_a_damaged_or_foreign_state_is_refused(bars):
         ALL.stream(_resigned(state, 60, state[60] ^ 1))
     with pytest.raises(ValueError, match="is of feature set"):
         feature_set(BASE_40).stream(state)
+
+
+def _crafted(state, place, number):
+    """Return the state with one number of its memory replaced, and a checksum that fits."""
+    body = bytearray(state[:-32])
+    at = 20 + 4 + 32 + 32 + 8 + 8 * place
+    body[at : at + 8] = struct.pack("<d", number)
+    return bytes(body) + hashlib.sha256(bytes(body)).digest()
+
+
+@given(
+    place=st.integers(0, 10**6), number=st.sampled_from([1e12, -1e12, -1.0, 0.5, np.nan, np.inf, 3.0, 70.0, 2.0**63])
+)
+@settings(max_examples=150, deadline=None)
+def test_no_number_of_a_crafted_state_leads_the_loops_astray(candles, place, number):
+    """A checksum is no key: what the loops index by is looked at, all else is a value and harmless."""
+    frame = candles(300, seed=8)
+    bars = list(zip(*(frame[name].tolist() for name in COLUMNS), strict=True))
+    stream = ALL.stream()
+    for bar in bars[:250]:
+        stream.update(bar)
+    state = stream.state()
+    count = (len(state) - 32 - 96) // 8
+    try:
+        crafted = ALL.stream(_crafted(state, place % count, number))
+    except ValueError as error:
+        assert "damaged" in str(error)  # noqa: PT017
+        return
+    for bar in bars[250:]:
+        try:
+            crafted.update(bar)
+        except ValueError as error:  # the time of the last bar was what was crafted
+            assert "expected a time after" in str(error)  # noqa: PT017
+            return
+
+
+def test_a_state_of_impossible_places_is_refused_everywhere(bars):
+    """Every number behind the header at once."""
+    stream = ALL.stream()
+    for bar in bars[:100]:
+        stream.update(bar)
+    state = stream.state()
+    for number in (1e12, -3.0, np.nan):
+        body = state[: 96 + 24] + struct.pack("<d", number) * ((len(state) - 32 - 96 - 24) // 8)
+        with pytest.raises(ValueError, match="the memory of a"):
+            ALL.stream(body + hashlib.sha256(body).digest())
+
+
+def test_a_copied_stream_has_its_own_memory(bars):
+    """copy.copy and deepcopy continue on their own; a set survives pickling by what it is made of."""
+    stream = ALL.stream()
+    for bar in bars[:60]:
+        stream.update(bar)
+    for other in (copy.copy(stream), copy.deepcopy(stream)):
+        before = stream.state()
+        row = other.update(bars[60])
+        assert stream.state() == before
+        assert_array_equal(row, copy.copy(stream).update(bars[60]))
+    assert pickle.loads(pickle.dumps(ALL)).digest == ALL.digest

@@ -16,6 +16,10 @@ from tradekernels.features.span import milliseconds
 
 logger = logging.getLogger(__name__)
 
+SAME_AS_INPUT = (
+    "funding_rate",
+)  # features that are a column of the frame: where it has the column, it has the feature
+
 
 def add_features(
     dataframe: pd.DataFrame,
@@ -49,7 +53,12 @@ def add_features(
         If a name is not in the catalogue, a parameter is wrong, or the frame has a column of that name already: an
         author's mistakes.
     """
-    features = _compiled(tuple(names), timeframe, tuple(sorted((parameters or {}).items())))
+    if isinstance(names, str):
+        raise ValueError(f"names is {names!r}, expected a list of names")
+    names = tuple(name for name in names if not (name in SAME_AS_INPUT and name in dataframe.columns))
+    if not names:
+        return dataframe
+    features = _compiled(names, timeframe, tuple(sorted((parameters or {}).items())))
     if taken := [name for name in features.names if name in dataframe.columns]:
         raise ValueError(f"frame has a column {taken[0]!r} already, expected it to be free for the feature")
     return pd.concat([dataframe, _columns(features, dataframe, references, features.names)], axis=1)
@@ -84,35 +93,38 @@ def add_slower_features(
     titles = [f"{prefix}{name}_{slower_timeframe}" for name in features.names]
     if taken := [name for name in titles if name in dataframe.columns]:
         raise ValueError(f"frame has a column {taken[0]!r} already, expected it to be free for the feature")
-    rows = _columns(features, slower, None, titles).to_numpy()
     aligned = np.full((len(dataframe), len(titles)), np.nan, dtype=np.float32)
-    if len(slower):
-        length = milliseconds(slower_timeframe)
-        known = read_times(slower["date"]) + length
-        now = read_times(dataframe["date"]) + milliseconds(timeframe)
-        newest = known.searchsorted(now, side="right") - 1
-        seen = (newest >= 0) & (now - known[newest] < 2 * length)
-        aligned[seen] = rows[newest[seen]]
+    if slower is not None and len(slower):
+        rows = _columns(features, slower, None, titles).to_numpy()
+        try:
+            length = milliseconds(slower_timeframe)
+            known = read_times(slower["date"]) + length
+            now = read_times(dataframe["date"]) + milliseconds(timeframe)
+            newest = known.searchsorted(now, side="right") - 1
+            seen = (newest >= 0) & (now - known[newest] < 2 * length)
+            aligned[seen] = rows[newest[seen]]
+        except (KeyError, ValueError) as error:
+            logger.warning("No features %s: %s. No entries will be made on them.", ", ".join(titles), error)
     return pd.concat([dataframe, pd.DataFrame(aligned, columns=titles, index=dataframe.index)], axis=1)
 
 
 def pairs_of(
-    dataprovider: Any, pairs: Iterable[str], timeframe: str, sector: Iterable[str] | None = None
+    dataprovider: Any, pair: str, pairs: Iterable[str], timeframe: str, sector: Iterable[str] | None = None
 ) -> References:
-    """Return other pairs' candles for cross-asset features; a pair that has none is left out.
+    """Return other pairs' candles for the cross-asset features of `pair`; one that has none is left out.
 
     Name the same pairs in the strategy's `informative_pairs`, so that Freqtrade loads them. `sector` are the peers
-    among them; by default all but bitcoin.
+    among them, by default all but bitcoin; a pair is never its own peer.
     """
     frames = {}
-    for pair in pairs:
-        frame = dataprovider.get_pair_dataframe(pair, timeframe)
+    for other in pairs:
+        frame = dataprovider.get_pair_dataframe(other, timeframe)
         if frame is None or frame.empty:
-            logger.warning("No %s candles of %s: features that look at it do without.", timeframe, pair)
+            logger.warning("No %s candles of %s: features that look at it do without.", timeframe, other)
         else:
-            frames[pair] = frame
-    peers = None if sector is None else tuple(pair for pair in sector if pair in frames)
-    return References(frames, peers)
+            frames[other] = frame
+    peers = [other for other in frames if not other.startswith("BTC/")] if sector is None else sector
+    return References(frames, tuple(other for other in peers if other in frames and other != pair))
 
 
 def _columns(

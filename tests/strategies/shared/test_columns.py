@@ -120,9 +120,30 @@ def test_pairs_of_the_data_provider_become_references(make_candles, caplog):
         def get_pair_dataframe(self, pair, timeframe):
             return make_candles(100) if pair != "XRP/USDT" else pd.DataFrame()
 
-    references = pairs_of(Pairs(), ["BTC/USDT", "ETH/USDT", "XRP/USDT"], "15m", sector=["ETH/USDT", "XRP/USDT"])
+    pairs = ["BTC/USDT", "ETH/USDT", "XRP/USDT"]
+    references = pairs_of(Pairs(), "ADA/USDT", pairs, "15m", sector=["ETH/USDT", "XRP/USDT"])
     assert list(references.frames) == ["BTC/USDT", "ETH/USDT"]
     assert references.sector == ("ETH/USDT",)
     assert "No 15m candles of XRP/USDT" in caplog.text
     columns = add_features(make_candles(300), ("sector_return_1d", "breadth"), "15m", references)
     assert columns["sector_return_1d"].notna().any()
+    assert pairs_of(Pairs(), "ETH/USDT", pairs, "15m", sector=["ETH/USDT"]).sector == ()  # never its own peer
+    assert pairs_of(Pairs(), "ADA/USDT", pairs, "15m").sector == ("ETH/USDT",)
+
+
+def test_slower_candles_that_are_none_give_nan_and_a_warning(make_candles, caplog):
+    frame = make_candles(50)
+    for slower in (None, frame.iloc[:0], frame.drop(columns="date"), frame.assign(date=pd.NaT)):
+        answer = add_slower_features(frame, "15m", slower, "1h", ("roc_5",))
+        assert answer["roc_5_1h"].isna().all()
+    assert "No features roc_5_1h" in caplog.text
+    quarters = add_slower_features(frame, "15m", frame.iloc[::4].reset_index(drop=True), "15m", ("roc_5",))
+    assert quarters["roc_5_15m"].isna().all()  # hours called quarters would be seen 45 minutes early
+
+
+def test_a_feature_that_is_a_column_already_is_left_as_it_is(make_candles):
+    frame = make_candles(100).assign(funding_rate=1e-4)
+    answer = add_features(frame, ("funding_rate", "funding_year"), "15m")
+    assert list(answer.columns) == [*frame.columns, "funding_year"]
+    with pytest.raises(ValueError, match="names is 'rsi_14', expected a list"):
+        add_features(frame, "rsi_14", "15m")

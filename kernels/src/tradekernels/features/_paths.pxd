@@ -86,7 +86,7 @@ cdef inline double imbalance(const double* buys, const double* volume, const dou
     for bucket in range(BUCKETS + 1):
         began[bucket] = 0
     for j in range(n):
-        bucket = <Py_ssize_t> (traded * scale)
+        bucket = min(<Py_ssize_t> (traded * scale), BUCKETS)
         began[bucket] = bucket
         share_at[bucket] = share[j]
         buys_at[bucket] = bought - traded * share[j]
@@ -133,7 +133,7 @@ cdef inline void bucket_imbalance(const double* buys, const double* volume, doub
         for k in range(size):
             total = y[i + k]
             y[i + k] = total * 0.0
-            if total > 1e-290:  # so that its inverse is finite
+            if 1e-290 < total < 1e290:  # so that its inverse and its sums are finite
                 y[i + k] = imbalance(bought + j + k, traded + j + k, share + j + k, n, total)
         state[0] = place + size
         i += size

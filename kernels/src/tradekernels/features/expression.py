@@ -195,7 +195,9 @@ def _text(node: Node, outer: int) -> str:
             return f"EWM_{node.value:g}({_text(operands[0], 0)})"
         return f"{'WIL' if node.n and node.value == 1.0 / node.n else symbol}_{length}({_text(operands[0], 0)})"
     if node.operation.kind in ("window", "path"):
-        return f"{symbol}{f'_{length}' if length else ''}({', '.join(_text(x, 0) for x in operands)})"
+        of = "" if node.value is None else f"<{node.value:g}>"
+        window = "" if name == "psar" else f"_{length}"  # its n is a warm-up
+        return f"{symbol}{window}{of}({', '.join(_text(x, 0) for x in operands)})"
     if name == "divide" and operands[0].operation.name == "sum" and str(operands[1]) == str(operands[0].n):
         return f"SMA_{operands[0].n}({_text(operands[0].inputs[0], 0)})"
     if (

@@ -105,7 +105,7 @@ class FeatureSet:
         return rows
 
     def validity(self, frame: Any, references: References | Mapping[Any, Any] | None = None) -> dict[str, bool]:
-        """Return for every feature whether all the data it needs are there; `Feature.needs` says which they are."""
+        """Return for every feature whether what it needs (`Feature.needs`) is there, be it known on few rows only."""
         there = {name for name in self.optional if name in frame and np.isfinite(np.asarray(frame[name])).any()}
         roster, _ = self._read(references)
         there |= {"market"} if roster.keys else set()
@@ -141,6 +141,9 @@ class FeatureSet:
             references = References(references)
         roster = roster_of(tuple(references.frames), references.sector)
         return roster, [read_closes(key, references.frames[key], self.bar_ms) for key in roster.keys]
+
+    def __reduce__(self) -> tuple:
+        return feature_set, (self.names, self.timeframe, self._all_parameters)
 
     def __repr__(self) -> str:
         return f"FeatureSet({len(self.names)} features, {self.timeframe}, warmup {self.warmup}, {self.digest[:12]})"
@@ -189,7 +192,7 @@ def _checked(given: Mapping[str, float]) -> dict[str, float]:
     for name in given:
         if name not in DEFAULTS:
             raise ValueError(f"no parameter is called {name!r}; the nearest is {_nearest(name, DEFAULTS)!r}")
-    values = DEFAULTS | {name: float(value) for name, value in given.items()}
+    values = DEFAULTS | {name: float(value) + 0.0 for name, value in given.items()}  # + 0.0: no negative zero
     for name, (low, high) in {
         "max_leverage": (1.0, math.inf), "leverage": (1.0, values["max_leverage"]), "maintenance_margin": (0.0, 1.0),
         "garch_omega": (0.0, math.inf), "garch_alpha": (0.0, 1.0), "garch_beta": (0.0, 1.0 - values["garch_alpha"]),

@@ -14,6 +14,8 @@ import numpy as np
 from .engine import FAULTS, first_fault
 from .primitives import COLUMNS, OPTIONAL
 
+ENOUGH = 10  # rows from which on their distances tell the timeframe
+EARLIEST, LATEST = -2_208_988_800_000, 7_258_118_400_000  # ms: 1900 and 2200; beyond them a time is in another unit
 _EXPECTED = dict.fromkeys(COLUMNS, "a finite price above 0") | {"volume": "a finite volume of at least 0"}
 
 
@@ -46,7 +48,15 @@ def read_frame(frame: Any, bar_ms: int, optional: tuple[str, ...] = ()) -> tuple
     date = read_times(frame["date"])
     columns = [read_numbers(name, frame[name], len(date)) for name in COLUMNS]
     check_candles(date, columns, bar_ms)
+    check_timeframe(date, bar_ms, "frame")
     return date, columns + [_read_optional(name, frame, len(date)) for name in optional]
+
+
+def check_timeframe(date: np.ndarray, bar_ms: int, whose: str) -> None:
+    """Refuse bars that are plainly of a slower timeframe: an hour taken for a quarter would be seen too early."""
+    step = int(np.gcd.reduce(np.diff(date))) if len(date) >= ENOUGH else bar_ms
+    if step > bar_ms and step % bar_ms == 0:
+        raise ValueError(f"{whose} has bars {step} ms apart, or multiples of that, expected bars of {bar_ms} ms")
 
 
 def check_candles(date: np.ndarray, columns: list[np.ndarray], bar_ms: int) -> None:
@@ -83,11 +93,16 @@ def read_times(values: Any) -> np.ndarray:
         array = array.astype("datetime64[ms]").view(np.int64)
     elif array.dtype.kind not in "iu" and len(array):
         raise ValueError(f"date has dtype {array.dtype}, expected datetime64 or int64 milliseconds")
+    if len(array) and not (array.min() > EARLIEST and array.max() < LATEST):
+        row = int(((array <= EARLIEST) | (array >= LATEST)).argmax())
+        raise ValueError(f"date in row {row} is {array[row]}, expected milliseconds since 1970, UTC")
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def read_numbers(name: str, values: Any, length: int) -> np.ndarray:
     """Return a column as contiguous float64, the very array where it is that already."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values, expected numbers, or NaN where not known")
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} dimensions, expected 1")
@@ -125,7 +140,10 @@ def read_bar(bar: Any) -> tuple[tuple[Any, ...], dict[str, float]]:
 
 
 def _number(name: str, value: Any) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} of the bar is {value!r}, expected a number, or NaN where it is not known") from None
     if np.isinf(number):
         raise ValueError(f"{name} of the bar is {number}, expected a finite number, or NaN where it is not known")
     return number
@@ -133,10 +151,13 @@ def _number(name: str, value: Any) -> float:
 
 def read_bar_time(date: Any) -> int:
     """Return the open time of one bar in milliseconds, from an integer, a datetime64 or a pandas Timestamp."""
+    time: int | None = None
     if isinstance(date, (int, np.integer)) and not isinstance(date, bool):
-        return int(date)
-    if isinstance(date, np.datetime64) and not np.isnat(date):
-        return int(date.astype("datetime64[ms]").astype(np.int64))
-    if getattr(date, "tzinfo", None) is not None and hasattr(date, "timestamp"):
-        return round(date.timestamp() * 1000)
+        time = int(date)
+    elif isinstance(date, np.datetime64) and not np.isnat(date):
+        time = int(date.astype("datetime64[ms]").astype(np.int64))
+    elif getattr(date, "tzinfo", None) is not None and hasattr(date, "timestamp"):
+        time = round(date.timestamp() * 1000)
+    if time is not None and EARLIEST < time < LATEST:
+        return time
     raise ValueError(f"date of the bar is {date!r}, expected int milliseconds, datetime64 or a time with a zone")

@@ -88,7 +88,10 @@ OPERATIONS = {
         Operation("parameter", "parameter"),
         Operation("cells", "parameter", "CELLS"),  # bars that a window in clock time has room for
         Operation("mean_over", "group", "MEAN"),
-        *(Operation(name, "pointwise", symbol) for name, symbol in _POINTWISE.items()),
+        *(
+            Operation(name, "pointwise", symbol, version=1 + (name == "logarithm"))
+            for name, symbol in _POINTWISE.items()
+        ),
         Operation("lag", "lag", memory=_lag),
         Operation("timed_lag", "lag", memory=lambda n: [NAN, *_lag(n)], timed=True),
         Operation("sum", "window", "SUM", _sum),
@@ -97,9 +100,9 @@ OPERATIONS = {
         Operation("min", "window", "MIN", _extreme),
         Operation("since_max", "window", "SINCE_MAX", _since),
         Operation("since_min", "window", "SINCE_MIN", _since),
-        Operation("std", "window", "STD", _std, version=2),
+        Operation("std", "window", "STD", _std, version=3),
         Operation("mean_deviation", "window", "MEANDEV", lambda n: [NAN] * (n - 1)),
-        Operation("covariance", "window", "COV", lambda n: [0.0] * (6 + 3 * (n + 1))),
+        Operation("covariance", "window", "COV", lambda n: [0.0] * (6 + 3 * (n + 1)), version=2),
         Operation("slope", "window", "SLOPE", _lines(1)),
         Operation("skew", "window", "SKEW", _lines(1)),
         Operation("kurtosis", "window", "KURTOSIS", _lines(1)),
@@ -110,7 +113,7 @@ OPERATIONS = {
         Operation("tail_mean", "window", "TAIL_MEAN", _heaps),
         Operation("bucket_imbalance", "window", "VPIN", _lines(3)),
         Operation("run_length", "window", "RUN", lambda n: [0.0]),
-        Operation("timed_std", "window", "STD", lambda n: [0.0] * (5 + 3 * (n + 1)), timed=True),
+        Operation("timed_std", "window", "STD", lambda n: [0.0] * (5 + 3 * (n + 1)), timed=True, version=2),
         Operation("timed_quantile", "window", "QUANTILE", _heaps, timed=True),
         Operation("timed_garch", "window", "GARCH", lambda n: [0.0, *_GARCH * (n + 2)], timed=True),
         Operation("psar", "path", "PSAR", lambda n: [0.0] * 7),

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from .engine import as_of
-from .frame import read_numbers, read_times
+from .frame import check_timeframe, read_numbers, read_times
 from .span import milliseconds
 
+NEVER = -(2**62)  # ms: before any bar
 Key = str | tuple[str, str]  # a pair on the timeframe of the set, or (pair, timeframe)
 
 
@@ -71,13 +72,17 @@ NOBODY = Roster((), None, ())
 
 def roster_of(keys: Sequence[Key], sector: Sequence[Key] | None) -> Roster:
     """Return the parts that these references play."""
+    if isinstance(keys, str) or isinstance(sector, str):
+        raise ValueError(f"references are {keys!r}, sector is {sector!r}, expected lists of pairs")
     keys = tuple(keys)
     for key in keys:
         if not isinstance(key, str) and not (isinstance(key, tuple) and len(key) == 2):
             raise ValueError(f"reference is {key!r}, expected a pair such as 'BTC/USDT' or a (pair, timeframe)")
     bitcoins = [k for k, key in enumerate(keys) if _pair(key).split("/")[0].upper() == "BTC"]
     btc = bitcoins[0] if bitcoins else None
-    peers = [key for k, key in enumerate(keys) if k != btc] if sector is None else list(sector)
+    peers = [key for k, key in enumerate(keys) if k not in bitcoins] if sector is None else list(sector)
+    if len(set(peers)) < len(peers):
+        raise ValueError(f"sector is {peers}, expected every peer once")
     unknown = [key for key in peers if key not in keys]
     if unknown:
         raise ValueError(
@@ -137,11 +142,9 @@ def read_closes(key: Key, frame: Any, own_ms: int) -> Closes:
         raise ValueError(
             f"reference {key!r}: rows {row - 1} and {row} open at {times}, expected ascending bars of {bar_ms} ms"
         )
-    if len(date) > 1 and int(np.diff(date).min()) > bar_ms:
-        raise ValueError(
-            f"reference {key!r} has bars at least {int(np.diff(date).min())} ms apart, expected {bar_ms} ms; "
-            f"name a reference on another timeframe by (pair, timeframe)"
-        )
+    check_timeframe(
+        date, bar_ms, f"reference {key!r}, which is named by (pair, timeframe) where its timeframe is another,"
+    )
     return Closes(date + bar_ms, close, 2 * bar_ms)
 
 
@@ -151,7 +154,7 @@ class LiveClose:
     def __init__(self, bar_ms: int) -> None:
         self.bar_ms = bar_ms
         self.waiting: deque[tuple[int, float]] = deque()
-        self.known_at, self.close = -1, float("nan")
+        self.known_at, self.close = NEVER, float("nan")
 
     def add(self, key: Key, opened: int, close: float) -> None:
         """Take a closed bar of the reference."""
@@ -159,7 +162,7 @@ class LiveClose:
             raise ValueError(f"reference {key!r}: close is {close}, expected a finite price above 0")
         known_at = opened + self.bar_ms
         newest = self.waiting[-1][0] if self.waiting else self.known_at
-        if newest >= 0 and known_at // self.bar_ms <= newest // self.bar_ms:
+        if known_at // self.bar_ms <= newest // self.bar_ms:
             raise ValueError(
                 f"reference {key!r}: bar opened at {opened}, expected a bar after that of {newest - self.bar_ms}"
             )
@@ -169,8 +172,7 @@ class LiveClose:
         """Return the close known at `time`, NaN if none is; times must not go back."""
         while self.waiting and self.waiting[0][0] <= time:
             self.known_at, self.close = self.waiting.popleft()
-        known = self.known_at >= 0 and time - self.known_at < 2 * self.bar_ms
-        return self.close if known else float("nan")
+        return self.close if time - self.known_at < 2 * self.bar_ms else float("nan")
 
     def state(self) -> list[float]:
         """Return what must be remembered, as numbers."""
@@ -179,6 +181,8 @@ class LiveClose:
     def restore(self, numbers: list[float]) -> list[float]:
         """Take back what `state` gave and return the numbers that follow it."""
         self.known_at, self.close, count = int(numbers[0]), numbers[1], int(numbers[2])
+        if not 0 <= count <= (len(numbers) - 3) // 2:
+            raise ValueError(f"stream state holds {count} waiting bars of a reference, expected fewer")
         tail = numbers[3 : 3 + 2 * count]
         self.waiting = deque((int(tail[k]), tail[k + 1]) for k in range(0, 2 * count, 2))
         return numbers[3 + 2 * count :]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .frame import check_candles, read_bar, read_bar_time
+from .memory import check_memory
 from .primitives import COLUMNS
 from .references import Key, LiveClose, Roster, bar_length
 
@@ -117,6 +118,12 @@ class Stream:
             raise ValueError(f"date of the bar is {time}, expected a time after {int(last)} of the bar before it")
         return (time, *map(float, values))
 
+    def __copy__(self) -> Stream:
+        return Stream(self._features, self._roster).restore(self.state())
+
+    def __deepcopy__(self, memo: dict) -> Stream:
+        return self.__copy__()
+
     def state(self) -> bytes:
         """Return the stream's memory as portable bytes."""
         closes = [number for live in self._closes for number in live.state()]
@@ -141,10 +148,11 @@ class Stream:
         size = len(self._memory)
         if len(numbers) < size + 3 * len(self._closes):
             raise ValueError(f"stream state holds {len(numbers)} numbers, expected {size} and the references'")
-        self._memory[:] = numbers[:size]
+        check_memory(self._program, numbers[:size])
         rest = numbers[size:].tolist()
         for live in self._closes:
             rest = live.restore(rest)
+        self._memory[:] = numbers[:size]
         return self
 
 

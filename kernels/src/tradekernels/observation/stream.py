@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..features.frame import check_candles, read_bar, read_bar_time
+from ..features.memory import check_memory
 from . import _observation
 from .agent import read_agent
 from .market import INPUTS
@@ -109,7 +110,9 @@ class Stream(_observation.Feed):
         if layout != self._program.layout or len(body) != _HEAD.size + 8 * count or count != len(self._memory):
             raise ValueError(f"stream state holds {count} numbers of layout {layout.hex()[:12]}, expected "
                              f"{len(self._memory)} of {self._program.layout.hex()[:12]}")  # fmt: skip
-        self._memory[:] = np.frombuffer(body, dtype="<f8", offset=_HEAD.size)
+        numbers = np.frombuffer(body, dtype="<f8", offset=_HEAD.size)
+        check_memory(self._program, numbers)
+        self._memory[:] = numbers
         return self
 
 

@@ -16,6 +16,7 @@ from ..primitives import (
     smaller,
     sqrt,
     std,
+    where,
 )
 from .indicators import BODY_SIGN, LOG_RETURN, QUOTE, TAKER, bucket_imbalance, first_known, squared, volume_ratio
 
@@ -24,7 +25,8 @@ K = 3 - 2 * 2**0.5
 BETA = squared(ln(H / L)) + squared(ln(H / L))[1]
 GAMMA = squared(ln(larger(H, H[1]) / smaller(L, L[1])))
 ALPHA = (2**0.5 - 1) * sqrt(BETA) / K - sqrt(GAMMA / K)  # sqrt(2 beta) - sqrt(beta) = (sqrt 2 - 1) sqrt(beta)
-CORWIN_SCHULTZ = named("CS", larger(2 * (exp(ALPHA) - 1) / (1 + exp(ALPHA)), 0.0))
+SPREAD = named("SPREAD", 2 * (exp(ALPHA) - 1) / (1 + exp(ALPHA)))
+CORWIN_SCHULTZ = named("CS", where(SPREAD > 1e-12, SPREAD, 0.0))  # below that it is rounding
 SIGNED_QUOTE = named("sQ", BODY_SIGN * QUOTE)
 BUYS = first_known(TAKER, V * normal_cdf(ratio(LOG_RETURN, std(LOG_RETURN, 96))))
 

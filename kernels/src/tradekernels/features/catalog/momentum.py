@@ -2,7 +2,21 @@
 
 from ..expression import named
 from ..feature import Feature
-from ..primitives import C, H, L, earlier, highest, lowest, mean_deviation, ratio, sma, smaller, total, true_range
+from ..primitives import (
+    C,
+    H,
+    L,
+    earlier,
+    highest,
+    lowest,
+    mean_deviation,
+    quiet_ratio,
+    ratio,
+    sma,
+    smaller,
+    total,
+    true_range,
+)
 from ..span import Span
 from .indicators import TYPICAL, momentum, rsi, stochastic
 
@@ -11,6 +25,8 @@ STOCH_K = named("K", stochastic(C, H, L, 14))
 STOCH_D = named("D", sma(STOCH_K, 3))
 CCI = named("CCI_20", ratio(TYPICAL - sma(TYPICAL, 20), 0.015 * mean_deviation(TYPICAL, 20)))
 WILLIAMS = named("WILLIAMS_14", -ratio(highest(H, 14) - C, highest(H, 14) - lowest(L, 14)))
+# Below 1e-9 of an index of 0 to 100 its range is rounding: prices have stood still.
+STOCH_RSI = quiet_ratio(rsi(14) - lowest(rsi(14), 14), highest(rsi(14), 14) - lowest(rsi(14), 14), 1000.0)
 PRESSURE = named("BP", C - smaller(L, C[1]))
 
 
@@ -32,7 +48,7 @@ FEATURES = (
             "3-bar mean of the stochastic", "Lane (1984)"),
     Feature("stoch_kd", "FEA-35", "momentum", STOCH_K - STOCH_D, "ratio", (-1, 1),
             "stochastic minus its mean", "Lane (1984)"),
-    Feature("stoch_rsi", "FEA-36", "momentum", stochastic(rsi(14), rsi(14), rsi(14), 14), "ratio", (0, 1),
+    Feature("stoch_rsi", "FEA-36", "momentum", STOCH_RSI, "ratio", (0, 1),
             "place of RSI_14 in its own range of 14 bars", "Chande and Kroll (1994)"),
     Feature("cci_20", "FEA-56", "momentum", CCI / 100, "ratio", (-INF, INF),
             "typical price against its mean, in mean absolute deviations", "Lambert (1980)"),

@@ -1,6 +1,6 @@
 """Quality family: squeezes, breakouts and agreement of signals. From: primitives. To: the catalogue."""
 
-from ..expression import named
+from ..expression import Node, named
 from ..feature import Feature
 from ..primitives import (
     C,
@@ -38,6 +38,13 @@ from .indicators import (
 from .momentum import CCI, STOCH_K, WILLIAMS
 
 INF = float("inf")
+
+
+def _side(x: Node) -> Node:
+    """Sign of x, 0 where x is a rounding: a close in the very middle of a range leans nowhere."""
+    return where(abs(x) > 1e-9, sign(x), 0.0)
+
+
 BREAK, LEVEL = donchian_break()
 BROKEN = BREAK[5]  # five bars ago, so that the closes since are known
 FAILED = (BROKEN > 0.0) * (lowest(C, 5) <= LEVEL[5]) + (BROKEN < 0.0) * (highest(C, 5) >= LEVEL[5])
@@ -77,7 +84,7 @@ FEATURES = (
     Feature("momentum_agreement", "FEA-110", "quality", MOMENTUM_AGREEMENT, "ratio", (-1, 1),
             "mean sign of the returns of 1, 4 and 24 hours", "Moskowitz et al. (2012)"),
     Feature("oscillator_agreement", "FEA-111", "quality",
-            (sign(rsi(14) - 50) + sign(STOCH_K - 0.5) + sign(CCI) + sign(WILLIAMS + 0.5)) / 4, "ratio", (-1, 1),
+            (_side(rsi(14) - 50) + _side(STOCH_K - 0.5) + _side(CCI) + _side(WILLIAMS + 0.5)) / 4, "ratio", (-1, 1),
             "mean sign of four oscillators", "common practice"),
     Feature("volume_confirms", "FEA-112", "quality", sign(C - C[5]) * smaller(volume_ratio(), 3.0) / 3,
             "ratio", (-1, 1), "direction of five bars, weighted by volume", "Granville (1963)"),

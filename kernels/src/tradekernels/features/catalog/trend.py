@@ -46,7 +46,7 @@ def _yesterday(x: Node, side: float) -> Node:
 DAY_HIGH, DAY_LOW, DAY_CLOSE = (
     named("DAY_HIGH", _yesterday(H, 1.0)), named("DAY_LOW", _yesterday(L, -1.0)), named("DAY_CLOSE", _yesterday(C, 0.0))
 )  # fmt: skip
-PIVOT = named("P", (DAY_HIGH + DAY_LOW + DAY_CLOSE) / 3)
+PIVOT = named("PIVOT", (DAY_HIGH + DAY_LOW + DAY_CLOSE) / 3)
 R1, S1 = named("R1", 2 * PIVOT - DAY_LOW), named("S1", 2 * PIVOT - DAY_HIGH)
 
 FEATURES = (

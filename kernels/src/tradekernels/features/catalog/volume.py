@@ -9,7 +9,7 @@ INF = float("inf")
 MFV = money_flow_volume()
 MONEY = named("MONEY", TYPICAL * V)
 # Typical prices that are equal in decimals differ by a rounding in binary: such a bar is neither rising nor falling.
-CHANGE, ROUNDING = named("CHANGE", TYPICAL - TYPICAL[1]), named("ROUNDING", 1e-14 * TYPICAL)
+CHANGE, ROUNDING = named("CHANGE", TYPICAL - TYPICAL[1]), named("ROUNDING_TP", 1e-14 * TYPICAL)
 RISING = named("RISING", total(where(CHANGE > ROUNDING, MONEY, 0.0), 14))
 FALLING = named("FALLING", total(where(CHANGE < -ROUNDING, MONEY, 0.0), 14))
 VWMA = named("VWMA_20", ratio(total(C * V, 20), total(V, 20)))
