@@ -66,7 +66,9 @@ def test_the_wheel_installs_and_computes_where_only_numpy_is(tmp_path):
     subprocess.run([*install[:-1], "pytest>=9", "hypothesis>=6.150"], check=True, capture_output=True)
     for folder in ("tests", "examples"):  # beside the wheel, not in it
         subprocess.run(["cp", "-r", str(PROJECT / folder), str(tmp_path / folder)], check=True)
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nmarkers =\n    slow: long\n    real_data: recorded\n")
+    markers = "\n    slow: long\n    real_data: recorded\n"
+    settings = f"[pytest]\naddopts = --import-mode=importlib\nmarkers ={markers}"
+    (tmp_path / "pytest.ini").write_text(settings)
     suite = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "tests"]
     tested = subprocess.run(suite, capture_output=True, text=True, cwd=tmp_path)
     assert tested.returncode == 0, tested.stdout[-4000:]
