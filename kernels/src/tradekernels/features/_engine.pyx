@@ -374,7 +374,7 @@ cdef class Machine:
         cdef Py_ssize_t k
         for k in range(5):
             values[k] = candle[k + 1]
-        if not (-2208988800000 < date < 7258118400000) or fault_of(values[0], values[1], values[2], values[3], values[4]) or not (
+        if not (-1000000000000000 < date < 1000000000000000) or fault_of(values[0], values[1], values[2], values[3], values[4]) or not (
             self.state[1] != self.state[1]
             or floor(<double> date / self.bar_ms) > floor(self.state[1] / self.bar_ms)
         ):

@@ -15,7 +15,7 @@ from .engine import FAULTS, first_fault
 from .primitives import COLUMNS, OPTIONAL
 
 ENOUGH = 10  # rows from which on their distances tell the timeframe
-EARLIEST, LATEST = -2_208_988_800_000, 7_258_118_400_000  # ms: 1900 and 2200; beyond them a time is in another unit
+EARLIEST, LATEST = -(10**15), 10**15  # ms: beyond them a time is in another unit; 2001 is 10**15 microseconds
 _EXPECTED = dict.fromkeys(COLUMNS, "a finite price above 0") | {"volume": "a finite volume of at least 0"}
 
 
