@@ -4,16 +4,19 @@ The book itself is in _matching.pxd, inline, so that other compiled loops can dr
 """
 
 from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
 
 import numpy as np
 
 from ._matching cimport (
-    BUY, MAX_CAPACITY, MAX_SLICES, SELL, Book, Event, Grow, Message, Order, Tape, Trade, book_clear, book_start, book_stop,
+    MAX_CAPACITY, MAX_SLICES, Book, Event, Grow, Message, Order, Tape, Trade, book_clear, book_start, book_stop,
     depth_of, find, look_ahead, max_lots, submit,
 )
-from ._matching_levels cimport MAX_TICK, NO_ASK, NO_BID, Ladder, Level, find_level, is_dense, next_above, next_below
+from ._matching_arena cimport hidden_of, owner_of
+from ._matching_far cimport MAX_TICK, NO_ASK, NO_BID, Level
+from ._matching_invariants cimport broken
+from ._matching_levels cimport find_level, next_above
 
 LIMITS = {"MAX_TICK": MAX_TICK, "MAX_LOTS": max_lots(), "MAX_SLICES": MAX_SLICES, "MAX_CAPACITY": MAX_CAPACITY}
 
@@ -32,6 +35,7 @@ cdef class TapeArrays:
 
     cdef Tape tape
     cdef object trade_array, event_array
+    cdef bint busy  # a book is writing to it, without the GIL
 
     def __cinit__(self, trade_dtype, event_dtype, Py_ssize_t room):
         memset(&self.tape, 0, sizeof(Tape))
@@ -74,6 +78,8 @@ cdef class TapeArrays:
 
     def clear(self):
         """Start anew in the same memory: views handed out before are overwritten."""
+        if self.busy:
+            raise RuntimeError("the tape is being written by another thread, expected to be at rest")
         self.tape.n_trades = self.tape.n_events = self.tape.n_lost = 0
 
 
@@ -81,6 +87,13 @@ cdef class Engine:
     """A book in C memory; no method but `run` is meant for speed."""
 
     cdef Book book
+    cdef bint busy  # `run` is at work, without the GIL
+
+    cdef int at_rest(self) except -1:
+        """Keep other threads out of a book at work: it has no locks of its own."""
+        if self.busy:
+            raise RuntimeError("the engine is at work in another thread, expected to be at rest")
+        return 0
 
     def __cinit__(self, int32_t capacity, int32_t window):
         if not book_start(&self.book, capacity, window):
@@ -99,7 +112,11 @@ cdef class Engine:
         cdef int fault = 0
         if n == 0:
             return 0, 0
+        self.at_rest()
+        if tape.busy:
+            raise RuntimeError("the tape is being written by another thread, expected to be at rest")
         message = <const Message*> &messages[0]
+        self.busy = tape.busy = True
         with nogil:
             for i in range(n):
                 look_ahead(&self.book, message + i, n - i)
@@ -108,18 +125,22 @@ cdef class Engine:
                     fault = broken(&self.book)
                     if fault:
                         break
+        self.busy = tape.busy = False
         return (i + 1 if fault else n), fault
 
     def check(self):
         """Return the number of the first invariant that does not hold, or 0."""
+        self.at_rest()
         return broken(&self.book)
 
     def clear(self):
+        self.at_rest()
         book_clear(&self.book)
 
     def quotes(self):
         """Return (bid, bid lots, ask, ask lots, last tick); a side without orders, and no trade yet, are 0."""
         cdef const Level* level
+        self.at_rest()
         bid = ask = (0, 0)
         if self.book.bid != NO_BID:
             level = find_level(&self.book.resting, self.book.bid)
@@ -131,6 +152,7 @@ cdef class Engine:
 
     def counts(self):
         """Return how many orders live and how many of them wait, and the volume in, resting, traded and cancelled."""
+        self.at_rest()
         return {
             "live": self.book.n_live, "waiting": self.book.n_waiting, "in": self.book.volume_in,
             "resting": self.book.volume_resting, "traded": self.book.volume_traded,
@@ -139,34 +161,41 @@ cdef class Engine:
 
     def depth(self, int side, int64_t[:, ::1] out):
         """Write (tick, displayed lots, orders) of the best levels; return how many there are."""
+        self.at_rest()
         return depth_of(&self.book, side, out)
 
     def order(self, int64_t id):
         """Return (side, tick, displayed, hidden, owner, waiting, orders ahead, lots ahead) of a live order, or None."""
-        cdef int64_t place = find(&self.book, id), lots_ahead = 0, ahead = 0
+        cdef int64_t place, lots_ahead = 0, ahead = 0
         cdef Order order
-        cdef int32_t slot
+        cdef int32_t slot, found
+        self.at_rest()
+        place = find(&self.book, id)
         if place < 0:
             return None
-        order = self.book.orders[self.book.table[place].slot]
+        found = self.book.table[place].slot
+        order = self.book.orders[found]
         slot = order.prev
         while slot:
             ahead += 1
             lots_ahead += self.book.orders[slot].lots
             slot = self.book.orders[slot].prev
-        return (order.side, order.stop_tick if order.waiting else order.tick, order.lots, order.hidden, order.owner,
+        return (order.side, self.book.terms[found].stop_tick if order.waiting else order.tick, order.lots,
+                hidden_of(&self.book, found), owner_of(&self.book, found),
                 bool(order.waiting), ahead, lots_ahead)
 
     def rows(self):
         """Return (id, side, tick, displayed, hidden, owner) of every resting order: by rising tick, first in line first."""
-        cdef int32_t tick = next_above(&self.book.resting, NO_BID), slot
+        cdef int32_t tick, slot
         cdef Order order
+        self.at_rest()
         out = []
+        tick = next_above(&self.book.resting, NO_BID)
         while tick != NO_ASK:
             slot = find_level(&self.book.resting, tick).head
             while slot:
                 order = self.book.orders[slot]
-                out.append((order.id, order.side, order.tick, order.lots, order.hidden, order.owner))
+                out.append((order.id, order.side, order.tick, order.lots, hidden_of(&self.book, slot), owner_of(&self.book, slot)))
                 slot = order.next
             tick = next_above(&self.book.resting, tick)
         return out
@@ -176,106 +205,6 @@ FAULTS = (
     "", "the book is crossed", "a best quote is not the best level", "the bitmap disagrees with the levels",
     "a level's totals are not those of its orders", "a queue's links are broken", "an order is in the wrong level",
     "the id table does not lead to an order", "free and live orders are not the capacity",
-    "volume in is not resting, traded and cancelled", "far levels are not sorted or not far",
+    "volume in is not resting, traded and cancelled", "far levels are not those of their tree, or not far",
     "an order rests without lots", "a stop that should have been triggered waits",
 )
-
-
-cdef int broken(Book* book) noexcept nogil:
-    """Return the index into FAULTS of an invariant that does not hold, or 0."""
-    cdef int fault
-    cdef int64_t lots = 0
-    cdef int32_t n = 0, free = 0, slot, entries = 0
-    cdef uint64_t k
-    if book.bid >= book.ask:
-        return 1
-    if book.bid != next_below(&book.resting, book.ask) or book.ask != next_above(&book.resting, book.bid):
-        return 2
-    if book.lowest_buy_stop != next_above(&book.buy_stops, NO_BID) or (
-        book.highest_sell_stop != next_below(&book.sell_stops, NO_ASK)
-    ):
-        return 2
-    fault = broken_ladder(book, &book.resting, 0, &n, &lots)
-    if fault == 0:
-        fault = broken_ladder(book, &book.buy_stops, BUY, &n, &lots)
-    if fault == 0:
-        fault = broken_ladder(book, &book.sell_stops, SELL, &n, &lots)
-    if fault:
-        return fault
-    slot = book.free_slot
-    while slot and free <= book.capacity:
-        free += 1
-        slot = book.orders[slot].next
-    for k in range((<uint64_t> 1) << book.bits):
-        entries += book.table[k].slot != 0
-    if n != book.n_live or free + n != book.capacity:
-        return 8
-    if entries != n:
-        return 7
-    if lots != book.volume_resting or (
-        book.volume_in != book.volume_resting + book.volume_traded + book.volume_cancelled
-    ):
-        return 9
-    if book.last_tick and (book.lowest_buy_stop <= book.last_tick or book.highest_sell_stop >= book.last_tick):
-        return 12
-    return 0
-
-
-cdef int broken_ladder(Book* book, Ladder* ladder, int waiting_side, int32_t* n, int64_t* lots) noexcept nogil:
-    cdef int32_t i, tick = 0
-    cdef int fault
-    cdef bint marked
-    for i in range(ladder.window):
-        marked = (ladder.words[i >> 6] >> (i & 63)) & 1
-        if marked != (ladder.dense[i].head != 0):
-            return 3
-        if marked:
-            fault = broken_level(book, &ladder.dense[i], ladder.base + i, waiting_side, n, lots)
-            if fault:
-                return fault
-        elif ladder.dense[i].lots or ladder.dense[i].hidden or ladder.dense[i].count or ladder.dense[i].tail:
-            return 4
-    for i in range(ladder.window // 64):
-        if ((ladder.summary[i >> 6] >> (i & 63)) & 1) != (ladder.words[i] != 0):
-            return 3
-    for i in range(ladder.n_far):
-        if ladder.far[i].tick <= tick or is_dense(ladder, ladder.far[i].tick) or ladder.far[i].head == 0:
-            return 10
-        tick = ladder.far[i].tick
-        fault = broken_level(book, &ladder.far[i], tick, waiting_side, n, lots)
-        if fault:
-            return fault
-    return 0
-
-
-cdef int broken_level(Book* book, const Level* level, int32_t tick, int waiting_side, int32_t* n, int64_t* lots) noexcept nogil:
-    cdef int64_t displayed = 0, hidden = 0, place
-    cdef int32_t slot = level.head, before = 0, count = 0
-    cdef Order* order
-    if level.tick != tick:
-        return 6
-    while slot:
-        order = &book.orders[slot]
-        if order.prev != before or count > book.capacity or not order.used:
-            return 5
-        if order.lots <= 0 or order.hidden < 0:
-            return 11
-        if waiting_side:
-            if not order.waiting or order.side != waiting_side or order.stop_tick != tick:
-                return 6
-        elif order.waiting or order.tick != tick or (order.side == BUY) != (tick <= book.bid):
-            return 6
-        place = find(book, order.id)
-        if place < 0 or book.table[place].slot != slot:
-            return 7
-        displayed += order.lots
-        hidden += order.hidden
-        count += 1
-        before, slot = slot, order.next
-    if level.tail != before:
-        return 5
-    if displayed != level.lots or hidden != level.hidden or count != level.count:
-        return 4
-    n[0] += count
-    lots[0] += displayed + hidden
-    return 0

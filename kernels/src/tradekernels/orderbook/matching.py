@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -166,10 +167,10 @@ class MatchingEngine(Engine):
     Parameters
     ----------
     capacity : int
-        Live orders it has room for, stops included; 72 bytes each plus two table entries. More are rejected.
+        Live orders it has room for, stops included; 64 bytes each plus two table entries. More are rejected.
     window : int
         Ticks around the touch whose levels are an array: a multiple of 4096, or 64, 128 .. 2048; 32 bytes each.
-        Levels farther off are found by binary search. The window follows the market.
+        Levels farther off cost a few look-ups in a hash table. The window follows the market.
     """
 
     def __new__(cls, capacity: int = 1 << 17, window: int = 1 << 14) -> MatchingEngine:
@@ -195,13 +196,17 @@ class MatchingEngine(Engine):
 
         Raises
         ------
-        ValueError
-            If messages has another dtype or shape.
+        TypeError, ValueError
+            If messages is no array, or has another dtype or shape.
+        RuntimeError
+            If another thread is at work on the engine or on the tape; the same holds for whatever looks at the book.
         AssertionError
             If `checked` and an invariant does not hold: an error in the engine.
         MemoryError
             If the tape could not grow; the book is sound, the tape lacks `tape.lost` records.
         """
+        if not isinstance(messages, np.ndarray):
+            raise TypeError(f"messages are a {type(messages).__name__}, expected an array of MESSAGE")
         if messages.dtype != MESSAGE or messages.ndim != 1:
             raise ValueError(
                 f"messages have dtype {messages.dtype} and shape {messages.shape}, expected one row of MESSAGE"
@@ -249,5 +254,8 @@ def message(**fields: Any) -> np.ndarray:
         raise ValueError(f"a message has no field {sorted(unknown)[0]!r}, expected {', '.join(MESSAGE.names or ())}")
     row = np.zeros(1, MESSAGE)
     for name, value in fields.items():
-        row[name] = value
+        try:
+            row[name] = index(value)  # 2.5 lots are no 2
+        except (TypeError, OverflowError) as error:
+            raise type(error)(f"{name} is {value!r}, expected an integer of {MESSAGE[name]}") from None
     return row
