@@ -27,7 +27,7 @@ import torch
 from tradekernels.features import BASE_40, feature_set
 
 from nn.data.targets import FORECAST_COLUMNS, TARGET_NAMES
-from nn.models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
 from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
 from nn.service.scoring import BATCH
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..models.losses import DIRECTION
-from ..models.patchtst import UnifiedPatchTST
+from ..models.unified import UnifiedPatchTST
 
 RIDGE = 1e-3  # keeps slope and offset finite when all rows are right, or all wrong
 MIN_ROWS = 50

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.losses import LossConfig, Scales, unified_loss
-from ..models.patchtst import UnifiedPatchTST
+from ..models.unified import UnifiedPatchTST
 from .config import FitConfig
 from .dataset import Samples, TrainingData
 from .metrics import forecast_metrics

@@ -12,7 +12,7 @@ import torch
 from ..data.target_table import DOWN, FLAT, FORECAST_COLUMNS, ROUND_TRIP_COST, TARGET_NAMES, UP, max_horizon_bars
 from ..models.build import UNIFIED_PATCHTST
 from ..models.losses import LossConfig
-from ..models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from ..models.unified import PatchTSTConfig, UnifiedPatchTST
 from ..registry.manifest import ManifestDraft
 from .calibration import calibrate_confidence
 from .config import TrainConfig

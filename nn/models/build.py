@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .patchtst import PatchTSTConfig, UnifiedPatchTST
+from .unified import PatchTSTConfig, UnifiedPatchTST
 
 UNIFIED_PATCHTST = "unified_patchtst"
 KINDS = (UNIFIED_PATCHTST,)

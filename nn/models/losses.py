@@ -1,6 +1,6 @@
 """What each head is asked to learn, and how the parts are weighed (LOS-1, LOS-2).
 
-From: the raw heads of `patchtst.UnifiedPatchTST` and the 24 columns of `nn.data.targets` with their mask.
+From: the raw heads of `unified.UnifiedPatchTST` and the 24 columns of `nn.data.targets` with their mask.
 To: one number to minimise and its parts, which `nn.forecast.train` logs per epoch.
 
 A target that is not known (mask False, value NaN) contributes exactly nothing, to the loss and to every gradient.
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .patchtst import RISK_REWARD_CEILING, UnifiedPatchTST
+from .unified import RISK_REWARD_CEILING, UnifiedPatchTST
 
 # Columns of the target matrix, in the order of `nn.data.targets.TARGETS` (TGT-1..24).
 RETURNS, DIRECTION, LONG_REACH, SHORT_REACH, RISK = (slice(start, start + 4) for start in range(0, 20, 4))

@@ -1,223 +1,303 @@
-"""PatchTST in the form that trades: one token per patch over all channels, and one head per target.
+"""PatchTST (Nie et al., ICLR 2023, arXiv:2211.14730): a transformer over patches of a series; nothing of trading in it.
 
-`PatchTST` is the encoder alone and knows nothing of trading; `UnifiedPatchTST` adds the heads of all 24 targets.
-From: windows of scaled features, float32 (B, L, C). To: `losses` in training, `nn.service` as forecast rows.
+From: float series of shape (batch, time, channels). To: forecasts (batch, prediction_length, channels), or the encoded
+patches where there is no head, as `unified` and `direction` read them. docs/patchtst.md says which name is which in the
+paper and in other implementations, whose weights `patchtst_weights` reads.
 
-Differences from the paper (arXiv:2211.14730), see MOD-1: channels share a token, LayerNorm comes before attention, and
-there is no RevIN, because normalising each window removes the level and the volatility, the part that can be predicted.
+One module, two forms (MOD-1):
+
+- the *paper form*, which the defaults build: every channel by itself through the same weights, each window normalised
+  by its own mean and deviation (RevIN), BatchNorm after each step, attention scores handed from layer to layer;
+- the *trading form*, `PatchTST.trading(...)`: a patch over all channels is one token, LayerNorm comes before each step,
+  and windows keep their level and volatility, the part of engineered features that can be predicted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-# Heads in wire order, which is the order of the 38 columns of a forecast: B batch rows, then this many numbers each.
-HEADS: dict[str, int] = {
-    "returns": 4,  # future_return of 15m, 1h, 4h, 12h
-    "direction": 12,  # 4 horizons x (UP, DOWN, FLAT)
-    "long_reach": 4,
-    "short_reach": 4,
-    "risk": 4,  # max_drawdown 1h, 4h; max_rally 1h, 4h
-    "best_action": 3,  # LONG, SHORT, HOLD
-    "trade": 3,  # signal_strength, risk_reward_ratio, optimal_hold_time
-    "confidence": 4,  # one per horizon of direction
-}
-N_COLUMNS = sum(HEADS.values())
-WHOLE_NUMBERS = ("n_features", "context_length", "patch_length", "stride", "d_model", "n_heads", "n_layers", "d_ff")
-RISK_REWARD_CEILING = 10.0  # TGT-23
-LOG_RISK_RANGE = (-16.0, 3.0)  # keeps exp() of an untrained head finite; markets live between -9 (1 bp) and 0 (100%)
+from .attention import attention
+from .dropout import Dropout
+
+NORMS = ("batch", "layer")
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
-@dataclass(frozen=True)
-class PatchTSTConfig:
-    """Everything needed to build the network again, scales of its answers included; stored in the signed manifest."""
-
-    n_features: int  # channels C of a row
-    context_length: int = 96  # bars read
-    patch_length: int = 16  # bars in a patch
-    stride: int = 8  # bars between patch starts
-    d_model: int = 128
-    n_heads: int = 8
-    n_layers: int = 3
-    d_ff: int = 256
-    dropout: float = 0.3  # probability, training only
-    direction_temperature: float = 2.0  # divides the direction logits, in training and in the answer alike (MOD-2)
-    return_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # ratio per horizon that the head calls 1 (MOD-9)
-    risk_log_mean: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)  # natural log of a ratio: what the risk head calls 0
-    risk_log_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # natural log units: what the risk head calls 1
-
-    def __post_init__(self) -> None:
-        for name in WHOLE_NUMBERS:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
-        if self.patch_length > self.context_length:
-            raise ValueError(f"patch_length is {self.patch_length}, context_length only {self.context_length}")
-        if (self.context_length - self.patch_length) % self.stride:
-            raise ValueError(
-                f"stride {self.stride} does not divide context_length - patch_length ="
-                f" {self.context_length - self.patch_length}: the newest bars would be in no patch"
-            )
-        if self.d_model % self.n_heads:
-            raise ValueError(f"d_model is {self.d_model}, not a multiple of n_heads {self.n_heads}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}, expected 0 <= dropout < 1")
-        for name, low in (("return_scale", 0.0), ("risk_log_mean", -math.inf), ("risk_log_scale", 0.0)):
-            values = getattr(self, name)
-            if len(values) != 4 or not all(math.isfinite(value) and value > low for value in values):
-                raise ValueError(f"{name} is {values}, expected 4 finite numbers above {low}")
-        if not (math.isfinite(self.direction_temperature) and self.direction_temperature > 0):
-            raise ValueError(f"direction_temperature is {self.direction_temperature}, expected a number above 0")
-
-    @property
-    def n_patches(self) -> int:
-        return (self.context_length - self.patch_length) // self.stride + 1
-
-    def to_dict(self) -> dict[str, object]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> PatchTSTConfig:
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise ValueError(f"PatchTSTConfig has no field {unknown[0]!r}")
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**plain)  # type: ignore[arg-type]
-
-
-class EncoderLayer(nn.Module):
-    """Attention, then two dense layers, each after its own LayerNorm and added to what came in."""
-
-    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.dropout = dropout
-        self.norm_attention = nn.LayerNorm(d_model)
-        self.query_key_value = nn.Linear(d_model, 3 * d_model)
-        self.project = nn.Linear(d_model, d_model)
-        self.norm_dense = nn.LayerNorm(d_model)
-        self.dense = nn.Sequential(nn.Linear(d_model, d_ff), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_ff, d_model))
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, N, d_model) -> the same
-        B, N, D = x.shape
-        qkv = self.query_key_value(self.norm_attention(x)).view(B, N, 3, self.n_heads, D // self.n_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, n_heads, N, D / n_heads)
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
-        mixed = self.project(mixed.transpose(1, 2).reshape(B, N, D))
-        x = x + F.dropout(mixed, self.dropout, self.training)
-        return x + F.dropout(self.dense(self.norm_dense(x)), self.dropout, self.training)
-
-
-class PatchTST(nn.Module):
-    """The encoder alone: a multivariate series in, one encoded token per patch out.
+class RevIN(nn.Module):
+    """Reversible instance normalisation (Kim et al., ICLR 2022): each window by its own location and deviation.
 
     Parameters
     ----------
     n_channels : int
         Channels C of the series.
-    context_length, patch_length, stride : int
-        Steps read, steps in a patch, steps between patch starts.
+    affine : bool
+        Learn a weight and a bias per channel.
+    subtract_last : bool
+        The location is the newest value, not the mean.
+    eps : float
+        Added to the variance.
+    """
+
+    def __init__(self, n_channels: int, affine: bool = False, subtract_last: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.subtract_last, self.eps = subtract_last, eps
+        self.weight = nn.Parameter(torch.ones(n_channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(n_channels)) if affine else None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the normalised windows (B, L, C), and their location and deviation, each (B, 1, C)."""
+        deviation = (x.var(1, keepdim=True, unbiased=False) + self.eps).sqrt().detach()
+        location = (x[:, -1:] if self.subtract_last else x.mean(1, keepdim=True)).detach()
+        x = (x - location) / deviation
+        if self.weight is not None and self.bias is not None:
+            x = x * self.weight + self.bias
+        return x, location, deviation
+
+    def reverse(self, y: Tensor, location: Tensor, deviation: Tensor) -> Tensor:
+        """Return answers (B, H, C) in the units of the windows."""
+        if self.weight is not None and self.bias is not None:
+            y = (y - self.bias) / (self.weight + self.eps * self.eps)
+        return y * deviation + location
+
+
+class TokenBatchNorm(nn.BatchNorm1d):
+    """BatchNorm of each of the d_model numbers over all tokens of all windows: (B, N, d_model) -> the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, -2)).view(x.shape)  # tokens are rows: no transposed copy
+
+
+class EncoderLayer(nn.Module):
+    """Attention, then two dense layers, each added to what came in and normalised before or after."""
+
+    def __init__(
+        self, d_model: int, n_heads: int, d_ff: int, dropout: float, attention_dropout: float, activation: str,
+        norm: str, pre_norm: bool, residual_attention: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        make_norm = TokenBatchNorm if norm == "batch" else nn.LayerNorm
+        self.n_heads, self.pre_norm, self.residual_attention = n_heads, pre_norm, residual_attention
+        self.attention_dropout = Dropout(attention_dropout)
+        self.norm_attention = make_norm(d_model)
+        self.query_key_value = nn.Linear(d_model, 3 * d_model)
+        self.project = nn.Linear(d_model, d_model)
+        self.norm_dense = make_norm(d_model)
+        self.dense = nn.Sequential(
+            nn.Linear(d_model, d_ff), ACTIVATIONS[activation](), Dropout(dropout), nn.Linear(d_ff, d_model)
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, scores: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the tokens (B, N, d_model) and this layer's attention scores before softmax, if the next adds them."""
+        if self.pre_norm:
+            mixed, scores = self.attend(self.norm_attention(x), scores)
+            x = x + self.dropout(mixed)
+            return x + self.dropout(self.dense(self.norm_dense(x))), scores
+        mixed, scores = self.attend(x, scores)
+        x = self.norm_attention(x + self.dropout(self.dropout(mixed)))  # the authors drop twice here
+        return self.norm_dense(x + self.dropout(self.dense(x))), scores
+
+    def attend(self, x: Tensor, scores: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        B, N, D = x.shape
+        H, d_head = self.n_heads, D // self.n_heads
+        q, k, v = self.query_key_value(x).view(B, N, 3, H, d_head).permute(2, 0, 3, 1, 4).reshape(3, B * H, N, d_head)
+        mixed, scores = attention(q, k, v, scores)
+        mixed = mixed.view(B, H, N, d_head)
+        mixed = self.project(mixed.transpose(1, 2).reshape(B, N, D))
+        return mixed, scores if self.residual_attention else None
+
+
+class PatchTST(nn.Module):
+    """A patch time series transformer; the defaults are the paper's form.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels C of the series (the paper's M).
+    context_length : int
+        Steps read (L, the look-back window).
+    prediction_length : int, optional
+        Steps forecast (T). None builds no head: `forward` gives the encoded patches.
+    patch_length, stride : int
+        Steps in a patch (P) and between patch starts (S).
     d_model, n_heads, n_layers, d_ff : int
-        Width of a token, attention heads, encoder layers, width of the dense layer inside each.
-    dropout : float
-        Probability, used in training mode only.
+        Width of a token (D), attention heads (H), encoder layers, width of the dense layer inside each (F).
+    dropout, attention_dropout, head_dropout : float
+        Probabilities, in training only: in the encoder, of attention weights, of the head's answer.
+    channel_independent : bool
+        True: a token is a patch of one channel, and channels meet nowhere. False: it is a patch of all channels.
+    norm : {"batch", "layer"}
+        Over all tokens of the batch, or within each token.
+    pre_norm : bool
+        Normalise before each step (and once at the end) instead of after.
+    residual_attention : bool
+        Each layer adds its attention scores to those of the layer before.
+    revin, revin_affine, subtract_last : bool
+        Normalise each window (`RevIN`), with learned weight and bias per channel, from its newest value.
+    padding : {"end"} or None
+        "end" repeats the newest step `stride` times, which makes one more patch. None begins with the first step from
+        which whole patches reach the newest one.
+    individual_head : bool
+        A head for each channel instead of one for all.
+    activation : {"gelu", "relu"}
+        Of the dense layers.
+
+    Raises
+    ------
+    ValueError
+        For sizes that do not fit each other, by name; from `forward` for a series of another shape.
     """
 
     def __init__(
         self,
         n_channels: int,
         context_length: int,
+        prediction_length: int | None = None,
+        *,
         patch_length: int = 16,
         stride: int = 8,
         d_model: int = 128,
-        n_heads: int = 8,
+        n_heads: int = 16,
         n_layers: int = 3,
         d_ff: int = 256,
-        dropout: float = 0.3,
+        dropout: float = 0.2,
+        attention_dropout: float = 0.0,
+        head_dropout: float = 0.0,
+        channel_independent: bool = True,
+        norm: Literal["batch", "layer"] = "batch",
+        pre_norm: bool = False,
+        residual_attention: bool = True,
+        revin: bool = True,
+        revin_affine: bool = False,
+        subtract_last: bool = False,
+        padding: Literal["end"] | None = "end",
+        individual_head: bool = False,
+        activation: Literal["gelu", "relu"] = "gelu",
     ) -> None:
         super().__init__()
-        self.context_length, self.patch_length, self.stride = context_length, patch_length, stride
-        n_patches = (context_length - patch_length) // stride + 1
-        self.embed = nn.Linear(patch_length * n_channels, d_model)
-        self.position = nn.Parameter(torch.randn(n_patches, d_model) * 0.02)
-        self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(EncoderLayer(d_model, n_heads, d_ff, dropout) for _ in range(n_layers))
-        self.norm = nn.LayerNorm(d_model)
+        sizes = {
+            "n_channels": n_channels, "context_length": context_length, "patch_length": patch_length, "stride": stride,
+            "d_model": d_model, "n_heads": n_heads, "n_layers": n_layers, "d_ff": d_ff,
+        }  # fmt: skip
+        if prediction_length is not None:
+            sizes["prediction_length"] = prediction_length
+        _check(sizes, {"dropout": dropout, "attention_dropout": attention_dropout, "head_dropout": head_dropout})
+        _check_choice("norm", norm, NORMS)
+        _check_choice("activation", activation, tuple(ACTIVATIONS))
+        _check_choice("padding", padding, ("end", None))
+        if prediction_length is not None and not channel_independent:
+            raise ValueError("prediction_length needs channel_independent=True: a mixed token forecasts no one channel")
+        if individual_head and prediction_length is None:
+            raise ValueError("individual_head needs a prediction_length")
+        self.n_channels, self.context_length, self.prediction_length = n_channels, context_length, prediction_length
+        self.patch_length, self.stride, self.padding = patch_length, stride, padding
+        self.channel_independent = channel_independent
+        self.n_patches = (context_length - patch_length) // stride + 1 + (padding == "end")
+        self.revin = RevIN(n_channels, revin_affine, subtract_last) if revin else None
+        self.embed = nn.Linear(patch_length * (1 if channel_independent else n_channels), d_model)
+        self.position = nn.Parameter(torch.empty(self.n_patches, d_model).uniform_(-0.02, 0.02))
+        self.dropout = Dropout(dropout)
+        self.layers = nn.ModuleList(
+            EncoderLayer(
+                d_model, n_heads, d_ff, dropout, attention_dropout, activation, norm, pre_norm, residual_attention
+            )
+            for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(d_model) if pre_norm else nn.Identity()
+        self.heads = nn.ModuleList()
+        if prediction_length is not None:
+            n_answers = n_channels if individual_head else 1
+            self.heads.extend(nn.Linear(self.n_patches * d_model, prediction_length) for _ in range(n_answers))
+        self.head_dropout = Dropout(head_dropout)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, L, C) -> (B, n_patches, d_model)
+    @classmethod
+    def trading(
+        cls, n_channels: int, context_length: int = 96, *, patch_length: int = 16, stride: int = 8, d_model: int = 128,
+        n_heads: int = 8, n_layers: int = 3, d_ff: int = 256, dropout: float = 0.3,
+    ) -> Self:  # fmt: skip
+        """Return the trading form without a head: one token per patch over all channels, pre-norm, no RevIN."""
+        return cls(
+            n_channels, context_length, patch_length=patch_length, stride=stride, d_model=d_model, n_heads=n_heads,
+            n_layers=n_layers, d_ff=d_ff, dropout=dropout, attention_dropout=dropout, channel_independent=False,
+            norm="layer", pre_norm=True, residual_attention=False, revin=False, padding=None,
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the forecast, or the encoded patches.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, context_length, n_channels), float
+            Oldest step first.
+
+        Returns
+        -------
+        Tensor
+            (batch, prediction_length, n_channels) with a head. Without: (batch, n_channels, n_patches, d_model) where
+            channels are independent, (batch, n_patches, d_model) where they share tokens.
+        """
+        if x.ndim != 3 or x.shape[1:] != (self.context_length, self.n_channels):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}, expected (batch, context_length {self.context_length},"
+                f" n_channels {self.n_channels})"
+            )
+        if self.revin is None:
+            return self.answer(x)
+        x, location, deviation = self.revin(x)
+        y = self.answer(x)
+        return self.revin.reverse(y, location, deviation) if self.heads else y
+
+    def answer(self, x: Tensor) -> Tensor:
+        """Return what `forward` does, without normalising windows."""
+        tokens = self.encode(self.embed(self.patches(x)))
+        if self.channel_independent:
+            tokens = tokens.unflatten(0, (len(x), self.n_channels))
+        return self.head_dropout(self.predict(tokens)).transpose(1, 2) if self.heads else tokens
+
+    def patches(self, x: Tensor) -> Tensor:
+        """Return (sequences, n_patches, numbers in a patch): a sequence is a window, or one channel of a window."""
+        if self.padding == "end":
+            x = torch.cat([x, x[:, -1:].expand(-1, self.stride, -1)], dim=1)
+        else:
+            x = x[:, (self.context_length - self.patch_length) % self.stride :]
         B, L, C = x.shape
+        if self.channel_independent:
+            return x.transpose(1, 2).reshape(B * C, L).unfold(1, self.patch_length, self.stride)
         # Row-major: the bars of a patch are one run of memory, so patches are slices of the flattened window.
-        x = x.reshape(B, L * C).unfold(1, self.patch_length * C, self.stride * C)  # (B, n_patches, patch_length * C)
-        x = self.dropout(self.embed(x) + self.position)
+        return x.reshape(B, L * C).unfold(1, self.patch_length * C, self.stride * C)
+
+    def encode(self, embedded: Tensor) -> Tensor:
+        """Return the encoded tokens (S, n_patches, d_model) of embedded patches, which have no position yet."""
+        x, scores = self.dropout(embedded + self.position), None
         for layer in self.layers:
-            x = layer(x)
+            x, scores = layer(x, scores)
         return self.norm(x)
 
+    def predict(self, tokens: Tensor) -> Tensor:
+        """Return (B, C, prediction_length) from tokens (B, C, n_patches, d_model), flattened d_model first."""
+        flat = tokens.transpose(-2, -1).flatten(-2)
+        if len(self.heads) == 1:
+            return self.heads[0](flat)
+        return torch.stack([head(flat[:, channel]) for channel, head in enumerate(self.heads)], dim=1)
 
-class UnifiedPatchTST(nn.Module):
-    """All 24 targets and a confidence per horizon from one encoder (MOD-2)."""
 
-    return_scale: Tensor
-    risk_log_mean: Tensor
-    risk_log_scale: Tensor
+def _check(sizes: dict[str, int], probabilities: dict[str, float]) -> None:
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+    if sizes["patch_length"] > sizes["context_length"]:
+        raise ValueError(f"patch_length is {sizes['patch_length']}, context_length only {sizes['context_length']}")
+    if sizes["d_model"] % sizes["n_heads"]:
+        raise ValueError(f"d_model is {sizes['d_model']}, not a multiple of n_heads {sizes['n_heads']}")
+    for name, share in probabilities.items():
+        if not (math.isfinite(share) and 0 <= share < 1):
+            raise ValueError(f"{name} is {share}, expected 0 <= {name} < 1")
 
-    def __init__(self, config: PatchTSTConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = PatchTST(
-            n_channels=config.n_features,
-            context_length=config.context_length,
-            patch_length=config.patch_length,
-            stride=config.stride,
-            d_model=config.d_model,
-            n_heads=config.n_heads,
-            n_layers=config.n_layers,
-            d_ff=config.d_ff,
-            dropout=config.dropout,
-        )
-        n_inputs = 2 * config.d_model + config.n_features  # mean token, last token, newest row
-        self.heads = nn.ModuleDict({name: nn.Linear(n_inputs, size) for name, size in HEADS.items()})
-        for name in ("return_scale", "risk_log_mean", "risk_log_scale"):  # from the config, so not in the weights
-            self.register_buffer(name, torch.tensor(getattr(config, name), dtype=torch.float32), persistent=False)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the raw heads: scaled returns and log risks, else logits. `direction` is (B, 4, 3), others (B, n)."""
-        if x.ndim != 3 or x.shape[1:] != (self.config.context_length, self.config.n_features):
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}, expected (B, {self.config.context_length}, {self.config.n_features})"
-            )
-        tokens = self.encoder(x)  # (B, n_patches, d_model)
-        summary = torch.cat([tokens.mean(1), tokens[:, -1], x[:, -1]], dim=1)  # (B, 2 d_model + C)
-        raw = {name: head(summary) for name, head in self.heads.items()}
-        raw["direction"] = raw["direction"].unflatten(1, (4, 3)) / self.config.direction_temperature
-        return raw
-
-    def forecast(self, x: Tensor) -> Tensor:
-        """Return the forecast rows (B, 38) in `nn.data.targets.FORECAST_COLUMNS` order; see `to_columns`."""
-        return self.to_columns(self(x))
-
-    def to_columns(self, raw: dict[str, Tensor]) -> Tensor:
-        """Return raw heads as forecast rows (B, 38).
-
-        Returns are ratios again, classes and levels probabilities, risks ratios of at least 0 (the typical, not the
-        mean, excursion: the exponential of a mean log). Confidence is the probability, learned beside the direction
-        and recalibrated on validation rows, that the most probable class of that horizon is the right one.
-        """
-        strength, reward, hold = raw["trade"].sigmoid().unbind(1)
-        answer = {
-            "returns": raw["returns"] * self.return_scale,
-            "direction": raw["direction"].softmax(-1).flatten(1),
-            "long_reach": raw["long_reach"].sigmoid(),
-            "short_reach": raw["short_reach"].sigmoid(),
-            "risk": (raw["risk"] * self.risk_log_scale + self.risk_log_mean).clamp(*LOG_RISK_RANGE).exp(),
-            "best_action": raw["best_action"].softmax(-1),
-            "trade": torch.stack([strength, RISK_REWARD_CEILING * reward, hold], dim=1),
-            "confidence": raw["confidence"].sigmoid(),
-        }
-        return torch.cat([answer[name] for name in HEADS], dim=1)
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}, expected {' or '.join(map(repr, known))}")

@@ -22,7 +22,7 @@ OPTIONS = ("pairs", "rows")
 class TradingVectorEnv(gym.vector.VectorEnv):
     """N copies of an account behind Gymnasium's vector interface.
 
-    An action is a target weight, shape (N, 1). A copy whose episode ended returns its final observation, and begins
+    An action is a target weight, shape (N, 1), held within the action space as the environment does. A copy whose episode ended returns its final observation, and begins
     the next episode at the following step with reward 0 (`AutoresetMode.NEXT_STEP`): mask that transition.
 
     Parameters
@@ -118,8 +118,10 @@ def action_space(environment: TradingEnvironment) -> gym.spaces.Box:
 def as_weights(actions: Any, n_copies: int) -> np.ndarray:
     """Return actions of shape (n, 1) or (n,) as a contiguous vector, the caller's own memory where it is float32."""
     weights = np.asarray(actions)
-    if weights.size != n_copies or weights.ndim > 2:
+    if weights.shape not in ((n_copies, 1), (n_copies,)):
         raise ValueError(f"actions have shape {weights.shape}, expected {(n_copies, 1)}")
+    if weights.dtype.kind not in "fiu":
+        raise ValueError(f"actions have dtype {weights.dtype}, expected real numbers")
     if weights.dtype != np.float64:
         weights = weights.astype(np.float32, copy=False)
     return np.ascontiguousarray(weights.reshape(n_copies))

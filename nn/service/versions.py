@@ -25,7 +25,7 @@ from ..data.scaler import RobustScaler
 from ..data.targets import FORECAST_COLUMNS
 from ..data.timeframe import timeframe_ms
 from ..models.build import build_model
-from ..models.patchtst import UnifiedPatchTST
+from ..models.unified import UnifiedPatchTST
 from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .scoring import BATCH

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nn.forecast.calibration import calibrate_confidence, platt
-from nn.models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
 
 
 def test_platt_finds_the_slope_and_offset_that_made_the_data():

@@ -5,7 +5,7 @@ import yaml
 
 from nn.forecast.config import PROFILES, ConfigProblem, LossSection, ModelConfig, load_config
 from nn.models.losses import LossConfig
-from nn.models.patchtst import PatchTSTConfig
+from nn.models.unified import PatchTSTConfig
 
 
 @pytest.mark.parametrize("name", ["base", "production", "test", "demo"])

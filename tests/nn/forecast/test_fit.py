@@ -11,7 +11,7 @@ from nn.forecast.dataset import make_training_data
 from nn.forecast.fit import TrainingFailed, fit, warmup_then_cosine
 from nn.forecast.version import architecture_of, train_version
 from nn.models.losses import LossConfig
-from nn.models.patchtst import UnifiedPatchTST
+from nn.models.unified import UnifiedPatchTST
 
 from .conftest import BEGIN
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from nn.data.targets import FORECAST_COLUMNS, TARGETS
 from nn.models.losses import LossConfig, Scales, direction_loss, unified_loss, weighted_cross_entropy
-from nn.models.patchtst import HEADS, PatchTSTConfig, UnifiedPatchTST
+from nn.models.unified import HEADS, PatchTSTConfig, UnifiedPatchTST
 
 CONFIG = PatchTSTConfig(
     n_features=4, context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1, d_ff=32, dropout=0.0,

@@ -1,124 +1,160 @@
-"""What the network promises: shapes, ranges, order of columns, and answers that depend on nothing but the window."""
+"""The core in its two forms: equal to the paper's equations under the authors' weights, and usable alone (MOD-1)."""
 
+import numpy as np
 import pytest
 import torch
 
-from nn.models.build import build_model, weight_shapes
-from nn.models.patchtst import N_COLUMNS, PatchTST, PatchTSTConfig, UnifiedPatchTST
+from nn.models.patchtst import PatchTST
+from nn.models.patchtst_weights import from_authors, from_transformers
 
-CONFIG = PatchTSTConfig(
-    n_features=5, context_length=32, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=2, d_ff=32,
-    return_scale=(0.001, 0.002, 0.004, 0.008),
-    risk_log_mean=(-6.0, -5.0, -6.0, -5.0), risk_log_scale=(1.5, 1.2, 1.5, 1.2),
-)  # fmt: skip
+from .slow_patchtst import authors_weights, forecast
+
+SIZES = {"patch_length": 8, "stride": 4, "d_model": 12, "n_heads": 3, "n_layers": 3, "d_ff": 20}
 
 
-@pytest.fixture
-def model():
-    torch.set_num_threads(1)
+@pytest.mark.parametrize(("individual", "subtract_last"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("context_length", [32, 35])
+def test_with_the_authors_weights_it_answers_as_the_papers_equations(context_length, individual, subtract_last):
+    """MOD-1: RevIN, patches with the end padded, residual attention, BatchNorm after each step, a flat head."""
+    random = np.random.default_rng(11)
+    n_patches = (context_length - 8) // 4 + 2
+    weights = authors_weights(random, 2, n_patches, 5, 8, 12, 3, 20, individual)
+    model = PatchTST(
+        2, context_length, 5, **SIZES, revin_affine=True, subtract_last=subtract_last, individual_head=individual
+    ).double()
+    model.load_state_dict(from_authors({name: torch.as_tensor(value) for name, value in weights.items()}))
+    model.eval()
+    x = random.normal(50, 9, (3, context_length, 2))
+    expected = np.stack([forecast(weights, row, 8, 4, 3, 3, individual, subtract_last) for row in x])
+    with torch.inference_mode():
+        np.testing.assert_allclose(model(torch.from_numpy(x)).numpy(), expected, rtol=1e-9)
+    answered = model(torch.from_numpy(x))  # with gradients attention takes another way
+    np.testing.assert_allclose(answered.detach().numpy(), expected, rtol=1e-9)
+
+
+def test_hugging_faces_weights_are_read_by_name_and_layout():
+    """Their head flattens patch by patch, the paper's number by number; everything else is a matter of names."""
+    torch.manual_seed(0)
+    ours = PatchTST(2, 32, 5, **SIZES, residual_attention=False, padding=None).eval()
+    theirs = {}
+    for name, tensor in ours.state_dict().items():
+        name = name.replace("embed.", "encoder.embedder.input_embedding.")
+        name = name.replace("position", "encoder.positional_encoder.position_enc")
+        name = name.replace("layers.", "encoder.layers.").replace("project.", "self_attn.out_proj.")
+        name = name.replace("norm_attention.", "norm_sublayer1.batchnorm.")
+        name = name.replace("norm_dense.", "norm_sublayer3.batchnorm.").replace("dense.", "ff.")
+        if "query_key_value" in name:
+            for part, rows in zip("qkv", tensor.split(12), strict=True):
+                theirs[f"model.{name.replace('query_key_value', f'self_attn.{part}_proj')}"] = rows
+        elif name == "heads.0.weight":
+            theirs["head.projection.weight"] = torch.stack(
+                [tensor[:, d * 7 + patch] for patch in range(7) for d in range(12)], dim=1
+            )
+        elif name == "heads.0.bias":
+            theirs["head.projection.bias"] = tensor
+        else:
+            theirs[f"model.{name}"] = tensor
+    again = PatchTST(2, 32, 5, **SIZES, residual_attention=False, padding=None).eval()
+    again.load_state_dict(from_transformers(theirs))
+    x = torch.randn(4, 32, 2)
+    assert torch.equal(again(x), ours(x))
+
+
+def test_a_weight_that_is_not_known_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"'backbone\.W_Q' of shape \(3,\) is no tensor of a PatchTST"):
+        from_authors({"backbone.W_Q": torch.zeros(3)})
+    with pytest.raises(ValueError, match=r"layers\.0\.query_key_value\.bias needs query, key and value, found 1"):
+        from_authors({"backbone.encoder.layers.0.self_attn.W_Q.bias": torch.zeros(3)})
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_channels_that_are_independent_never_meet(norm, pre_norm):
+    torch.manual_seed(1)
+    model = PatchTST(3, 32, 4, **SIZES, norm=norm, pre_norm=pre_norm, activation="relu").eval()
+    x = torch.randn(2, 32, 3)
+    noisy = x.clone()
+    noisy[:, :, 1] = 100 * torch.randn(2, 32)
+    with torch.inference_mode():
+        before, after = model(x), model(noisy)
+    assert torch.equal(before[:, :, [0, 2]], after[:, :, [0, 2]])
+    assert not torch.equal(before[:, :, 1], after[:, :, 1])
+
+
+def test_revin_answers_in_the_units_of_the_window():
+    """Kim et al. (2022): a window shifted and scaled has its forecast shifted and scaled."""
+    torch.manual_seed(2)
+    model = PatchTST(2, 32, 4, **SIZES).double().eval()
+    x = torch.randn(3, 32, 2, dtype=torch.float64)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(1000 * x + 70), 1000 * model(x) + 70, rtol=1e-4, atol=1e-2)
+
+
+def test_the_trading_form_gives_a_token_per_patch_and_sees_level_and_every_step():
+    """MOD-1: one token per patch over all channels, and no normalisation of the window."""
     torch.manual_seed(3)
-    return UnifiedPatchTST(CONFIG).eval()
-
-
-@pytest.fixture
-def windows():
-    return torch.randn(6, 32, 5, generator=torch.Generator().manual_seed(5))
-
-
-def test_heads_have_the_shapes_of_the_targets(model, windows):
-    """MOD-2."""
-    shapes = {name: tuple(head.shape[1:]) for name, head in model(windows).items()}
-    assert shapes == {
-        "returns": (4,), "direction": (4, 3), "long_reach": (4,), "short_reach": (4,),
-        "risk": (4,), "best_action": (3,), "trade": (3,), "confidence": (4,),
-    }  # fmt: skip
-
-
-def test_a_forecast_has_38_columns_inside_their_ranges(model, windows):
+    model = PatchTST.trading(7, 24, patch_length=8, stride=8, d_model=12, n_heads=3, n_layers=1, d_ff=16).eval()
+    x = torch.randn(2, 24, 7, requires_grad=True)
+    tokens = model(x)
+    assert tokens.shape == (2, 3, 12)
+    tokens.square().sum().backward()
+    assert (x.grad.abs().amax(0) > 0).all()
     with torch.inference_mode():
-        forecast = model.forecast(windows * 10)
-    assert forecast.shape == (6, N_COLUMNS) == (6, 38)
-    assert torch.isfinite(forecast).all()
-    direction, reach, risk, action = forecast[:, 4:16], forecast[:, 16:24], forecast[:, 24:28], forecast[:, 28:31]
-    torch.testing.assert_close(direction.reshape(6, 4, 3).sum(-1), torch.ones(6, 4))
-    torch.testing.assert_close(action.sum(-1), torch.ones(6))
-    for part, low, high in ((direction, 0, 1), (reach, 0, 1), (risk, 0, 21), (forecast[:, 31], 0, 1),
-                            (forecast[:, 32], 0, 10), (forecast[:, 33:], 0, 1)):  # fmt: skip
-        assert part.min() >= low
-        assert part.max() <= high
+        assert not torch.allclose(model(x + 1), tokens, atol=1e-3)
 
 
-def test_returns_and_risks_are_scaled_back(model, windows):
-    """MOD-9."""
+def test_without_a_head_and_with_independent_channels_tokens_come_by_channel():
+    assert PatchTST(3, 32, **SIZES)(torch.randn(2, 32, 3)).shape == (2, 3, 8, 12)
+
+
+def test_without_padding_patches_reach_the_newest_step():
+    """35 steps in patches of 8 every 4 leave 3 over: the oldest."""
+    model = PatchTST(1, 35, 2, **SIZES, padding=None, revin=False)
+    x = torch.randn(1, 35, 1, requires_grad=True)
+    model.eval()(x).sum().backward()
+    assert (x.grad[0, :3] == 0).all()
+    assert (x.grad[0, 3:] != 0).all()
+
+
+def test_it_learns_a_wave_far_better_than_the_last_value():
+    torch.manual_seed(4)
+    torch.set_num_threads(1)
+    model = PatchTST(1, 32, 8, **SIZES, dropout=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    start = torch.Generator().manual_seed(5)
+
+    def waves(n):
+        t = torch.rand(n, 1, generator=start) * 20 + torch.arange(40)
+        return torch.sin(t * 0.6).unsqueeze(-1).split([32, 8], dim=1)
+
+    for _ in range(150):
+        x, y = waves(32)
+        optimizer.zero_grad()
+        (model(x) - y).square().mean().backward()
+        optimizer.step()
+    x, y = waves(200)
     with torch.inference_mode():
-        raw, forecast = model(windows), model.forecast(windows)
-    torch.testing.assert_close(forecast[:, :4], raw["returns"] * torch.tensor(CONFIG.return_scale))
-    log_risk = raw["risk"] * torch.tensor(CONFIG.risk_log_scale) + torch.tensor(CONFIG.risk_log_mean)
-    torch.testing.assert_close(forecast[:, 24:28].log(), log_risk)
-
-
-def test_risks_stay_finite_whatever_the_head_says(model, windows):
-    with torch.no_grad():
-        model.heads["risk"].bias.fill_(1e6)
-        assert torch.isfinite(model.forecast(windows)).all()
-
-
-def test_an_answer_is_repeatable_and_a_window_never_moves_another(model, windows):
-    with torch.inference_mode():
-        whole = model.forecast(windows)
-        assert torch.equal(whole, model.forecast(windows))
-        noisy = windows.clone()
-        noisy[3] = 1e3
-        others = [0, 1, 2, 4, 5]
-        assert torch.equal(model.forecast(noisy)[others], whole[others])
-
-
-def test_every_bar_and_every_channel_of_the_window_counts(model, windows):
-    """MOD-1: patches over all channels, the newest bar included."""
-    windows.requires_grad_(True)
-    model.forecast(windows)[:, :4].sum().backward()
-    assert (windows.grad.abs().amax(dim=0) > 0).all()
-
-
-def test_level_and_volatility_of_a_window_are_seen(model, windows):
-    """MOD-1: no per-window normalisation on the way in."""
-    with torch.inference_mode():
-        assert not torch.allclose(model.forecast(windows), model.forecast(windows * 3 + 1), atol=1e-4)
-
-
-def test_the_encoder_is_usable_alone():
-    core = PatchTST(7, context_length=24, patch_length=8, stride=8, d_model=12, n_heads=3, n_layers=1, d_ff=16)
-    assert core(torch.zeros(2, 24, 7)).shape == (2, 3, 12)
-
-
-def test_a_config_survives_its_dictionary_and_builds_the_same_answers(model, windows):
-    again = build_model("unified_patchtst", model.config.to_dict(), model.state_dict())
-    assert again.config == model.config
-    with torch.inference_mode():
-        assert torch.equal(again.forecast(windows), model.forecast(windows))
-    assert weight_shapes("unified_patchtst", model.config.to_dict()) == {
-        name: tuple(tensor.shape) for name, tensor in model.state_dict().items()
-    }
+        error = (model.eval()(x) - y).square().mean()
+    assert error < 0.1 * (x[:, -1:] - y).square().mean()
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("arguments", "sentence"),
     [
-        ({"stride": 5}, "stride 5 does not divide"),
-        ({"n_heads": 3}, "d_model is 16, not a multiple of n_heads 3"),
-        ({"patch_length": 64}, "patch_length is 64, context_length only 32"),
-        ({"dropout": 1.0}, "dropout is 1.0"),
-        ({"d_ff": 0}, "d_ff is 0"),
-        ({"return_scale": (1.0, 1.0)}, "return_scale"),
-        ({"return_scale": (1.0, 1.0, 0.0, 1.0)}, "return_scale"),
-        ({"surprise": 1}, "no field 'surprise'"),
+        ({"n_heads": 5}, "d_model is 12, not a multiple of n_heads 5"),
+        ({"patch_length": 40}, "patch_length is 40, context_length only 32"),
+        ({"dropout": 1.0}, "dropout is 1.0, expected 0 <= dropout < 1"),
+        ({"stride": 0}, "stride is 0, expected a whole number of at least 1"),
+        ({"norm": "instance"}, "norm is 'instance', expected 'batch' or 'layer'"),
+        ({"padding": "start"}, "padding is 'start', expected 'end' or None"),
+        ({"channel_independent": False}, "prediction_length needs channel_independent=True"),
     ],
 )
-def test_an_impossible_config_is_refused_with_the_reason(change, sentence):
+def test_what_cannot_be_built_is_refused_by_name(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        PatchTSTConfig.from_dict(CONFIG.to_dict() | change)
+        PatchTST(2, 32, 5, **(SIZES | arguments))
 
 
-def test_a_window_of_the_wrong_shape_is_refused(model):
-    with pytest.raises(ValueError, match=r"shape \(1, 31, 5\), expected \(B, 32, 5\)"):
-        model(torch.zeros(1, 31, 5))
+def test_a_series_of_another_shape_is_refused_with_both():
+    with pytest.raises(ValueError, match=r"x has shape \(2, 3, 32\), expected \(batch, context_length 32, "):
+        PatchTST(3, 32, 5, **SIZES)(torch.zeros(2, 3, 32))

@@ -1,5 +1,7 @@
 """Holds the Gymnasium face to Gymnasium's own checker and to the environment behind it."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,23 @@ def test_without_copies_the_same_arrays_are_written_again(one):
     assert copying.step(np.zeros((4, 1)))[0] is not fresh
 
 
+def test_worker_processes_and_copies_give_the_same(one):
+    """`AsyncVectorEnv` over pickled environments, and a deep copy in the middle of an episode."""
+    makers = [lambda k=k: TradingEnv(one, SETTINGS, seed=k) for k in range(2)]
+    workers, here = gym.vector.AsyncVectorEnv(makers, context="spawn"), gym.vector.SyncVectorEnv(makers)
+    np.testing.assert_array_equal(workers.reset(seed=5)[0], here.reset(seed=5)[0])
+    here.action_space.seed(2)
+    for actions in (here.action_space.sample() for _ in range(70)):
+        for ours, theirs in zip(workers.step(actions)[:4], here.step(actions)[:4], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    workers.close()
+    env = TradingEnv(one, SETTINGS)
+    env.reset(seed=1)
+    env.step(np.ones(1))
+    twin = copy.deepcopy(env)
+    np.testing.assert_array_equal(twin.step(np.zeros(1))[0], env.step(np.zeros(1))[0])
+
+
 def test_an_episode_can_be_told_where_to_begin(one):
     env = TradingVectorEnv(TradingEnvironment(one, 2, SETTINGS))
     env.reset(options={"rows": [5, 90]})
@@ -89,6 +108,10 @@ def test_an_episode_can_be_told_where_to_begin(one):
         env.reset(options={"row": 5})
     with pytest.raises(ValueError, match=r"actions have shape \(3,\), expected \(2, 1\)"):
         env.step(np.zeros(3))
+    with pytest.raises(ValueError, match=r"actions have shape \(1, 2\), expected \(2, 1\)"):
+        env.step(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="actions have dtype complex128, expected real numbers"):
+        env.step(np.zeros((2, 1), dtype=complex))
     with pytest.raises(ValueError, match="action of copy 1 is nan"):
         env.step(np.array([[0.0], [np.nan]]))
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import torch
 
-from nn.models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
 from nn.registry.manifest import Keys, ManifestDraft, write_version
 
 CONFIG = PatchTSTConfig(

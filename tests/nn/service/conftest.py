@@ -17,7 +17,7 @@ import torch
 from tradekernels.features import feature_set
 
 from nn.data.targets import FORECAST_COLUMNS, TARGET_NAMES
-from nn.models.patchtst import PatchTSTConfig, UnifiedPatchTST
+from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
 from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
 from nn.service.app import ForecastApp
 from nn.service.keys import ApiKeys

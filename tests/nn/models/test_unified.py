@@ -1,0 +1,119 @@
+"""What the network promises: shapes, ranges, order of columns, and answers that depend on nothing but the window."""
+
+import pytest
+import torch
+
+from nn.models.build import build_model, weight_shapes
+from nn.models.unified import N_COLUMNS, PatchTSTConfig, UnifiedPatchTST
+
+CONFIG = PatchTSTConfig(
+    n_features=5, context_length=32, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=2, d_ff=32,
+    return_scale=(0.001, 0.002, 0.004, 0.008),
+    risk_log_mean=(-6.0, -5.0, -6.0, -5.0), risk_log_scale=(1.5, 1.2, 1.5, 1.2),
+)  # fmt: skip
+
+
+@pytest.fixture
+def model():
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    return UnifiedPatchTST(CONFIG).eval()
+
+
+@pytest.fixture
+def windows():
+    return torch.randn(6, 32, 5, generator=torch.Generator().manual_seed(5))
+
+
+def test_heads_have_the_shapes_of_the_targets(model, windows):
+    """MOD-2."""
+    shapes = {name: tuple(head.shape[1:]) for name, head in model(windows).items()}
+    assert shapes == {
+        "returns": (4,), "direction": (4, 3), "long_reach": (4,), "short_reach": (4,),
+        "risk": (4,), "best_action": (3,), "trade": (3,), "confidence": (4,),
+    }  # fmt: skip
+
+
+def test_a_forecast_has_38_columns_inside_their_ranges(model, windows):
+    with torch.inference_mode():
+        forecast = model.forecast(windows * 10)
+    assert forecast.shape == (6, N_COLUMNS) == (6, 38)
+    assert torch.isfinite(forecast).all()
+    direction, reach, risk, action = forecast[:, 4:16], forecast[:, 16:24], forecast[:, 24:28], forecast[:, 28:31]
+    torch.testing.assert_close(direction.reshape(6, 4, 3).sum(-1), torch.ones(6, 4))
+    torch.testing.assert_close(action.sum(-1), torch.ones(6))
+    for part, low, high in ((direction, 0, 1), (reach, 0, 1), (risk, 0, 21), (forecast[:, 31], 0, 1),
+                            (forecast[:, 32], 0, 10), (forecast[:, 33:], 0, 1)):  # fmt: skip
+        assert part.min() >= low
+        assert part.max() <= high
+
+
+def test_returns_and_risks_are_scaled_back(model, windows):
+    """MOD-9."""
+    with torch.inference_mode():
+        raw, forecast = model(windows), model.forecast(windows)
+    torch.testing.assert_close(forecast[:, :4], raw["returns"] * torch.tensor(CONFIG.return_scale))
+    log_risk = raw["risk"] * torch.tensor(CONFIG.risk_log_scale) + torch.tensor(CONFIG.risk_log_mean)
+    torch.testing.assert_close(forecast[:, 24:28].log(), log_risk)
+
+
+def test_risks_stay_finite_whatever_the_head_says(model, windows):
+    with torch.no_grad():
+        model.heads["risk"].bias.fill_(1e6)
+        assert torch.isfinite(model.forecast(windows)).all()
+
+
+def test_an_answer_is_repeatable_and_a_window_never_moves_another(model, windows):
+    with torch.inference_mode():
+        whole = model.forecast(windows)
+        assert torch.equal(whole, model.forecast(windows))
+        noisy = windows.clone()
+        noisy[3] = 1e3
+        others = [0, 1, 2, 4, 5]
+        assert torch.equal(model.forecast(noisy)[others], whole[others])
+
+
+def test_every_bar_and_every_channel_of_the_window_counts(model, windows):
+    """MOD-1: patches over all channels, the newest bar included."""
+    windows.requires_grad_(True)
+    model.forecast(windows)[:, :4].sum().backward()
+    assert (windows.grad.abs().amax(dim=0) > 0).all()
+
+
+def test_level_and_volatility_of_a_window_are_seen(model, windows):
+    """MOD-1: no per-window normalisation on the way in."""
+    with torch.inference_mode():
+        assert not torch.allclose(model.forecast(windows), model.forecast(windows * 3 + 1), atol=1e-4)
+
+
+def test_a_config_survives_its_dictionary_and_builds_the_same_answers(model, windows):
+    again = build_model("unified_patchtst", model.config.to_dict(), model.state_dict())
+    assert again.config == model.config
+    with torch.inference_mode():
+        assert torch.equal(again.forecast(windows), model.forecast(windows))
+    assert weight_shapes("unified_patchtst", model.config.to_dict()) == {
+        name: tuple(tensor.shape) for name, tensor in model.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"stride": 5}, "stride 5 does not divide"),
+        ({"n_heads": 3}, "d_model is 16, not a multiple of n_heads 3"),
+        ({"patch_length": 64}, "patch_length is 64, context_length only 32"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"d_ff": 0}, "d_ff is 0"),
+        ({"return_scale": (1.0, 1.0)}, "return_scale"),
+        ({"return_scale": (1.0, 1.0, 0.0, 1.0)}, "return_scale"),
+        ({"surprise": 1}, "no field 'surprise'"),
+    ],
+)
+def test_an_impossible_config_is_refused_with_the_reason(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        PatchTSTConfig.from_dict(CONFIG.to_dict() | change)
+
+
+def test_a_window_of_the_wrong_shape_is_refused(model):
+    with pytest.raises(ValueError, match=r"shape \(1, 31, 5\), expected \(B, 32, 5\)"):
+        model(torch.zeros(1, 31, 5))
