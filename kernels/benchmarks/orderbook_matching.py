@@ -2,7 +2,7 @@
 
     python kernels/benchmarks/orderbook_matching.py            # speed, and two million messages against the deque book
     python kernels/benchmarks/orderbook_matching.py --fuzz 20  # twenty million: some minutes
-    python kernels/benchmarks/orderbook_matching.py --peers    # beside the matching engines of PyPI that are installed
+    python kernels/benchmarks/orderbook_matching.py --peers    # beside the fastest matching engine of PyPI
 
 From: seeded messages; candles of CANDLEWRIGHT_MARKET_DATA where there are some. To: Markdown tables on stdout.
 """
@@ -145,41 +145,31 @@ def recorded(folder: Path) -> None:
 
 
 def peers(rounds: int) -> None:
-    """Print messages a second of matching engines from PyPI, one Python call a message, as their interfaces are."""
-    messages = steady_messages(200_000, 100, 5)
-    tape, engine = Tape(MILLION), MatchingEngine(capacity=1 << 14)
+    """Print messages a second beside the fastest engine of PyPI, which must give the same trades."""
+    from orderbook_matching_peer import PACKAGE, OrderlyChaos, library
 
-    def ours():
-        engine.clear()
-        tape.clear()
-        engine.process(messages, tape)
+    path = library()
+    if path is None:
+        return
+    rows = []
+    for name, live, width in (("100 live orders", 100, 5), ("100,000 live orders", 100_000, 500)):
+        messages, tape = steady_messages(2 * MILLION, live, width), Tape(4 * MILLION)
+        engine, peer = MatchingEngine(capacity=1 << 17 if live > 1000 else 1 << 14), OrderlyChaos(path, 4 * MILLION)
 
-    calls = {"tradekernels, one batch": ours}
-    try:
-        import lightmatchingengine.lightmatchingengine as light
-    except ImportError:
-        print(
-            "lightmatchingengine is not installed: pip install lightmatchingengine in a virtual environment of its own"
-        )
-    else:
-        adds = [(row["id"], row["side"], row["tick"], row["lots"], row["kind"]) for row in messages]
+        def ours(engine=engine, tape=tape, messages=messages):
+            engine.clear()
+            tape.clear()
+            engine.process(messages, tape)
 
-        def theirs():
-            book, orders = light.LightMatchingEngine(), {}
-            for order_id, side, tick, lots, kind in adds:
-                if kind == Kind.LIMIT:
-                    bought = light.Side.BUY if side == 1 else light.Side.SELL
-                    orders[order_id] = book.add_order("X", float(tick), float(lots), bought)[0]
-                elif kind == Kind.CANCEL and order_id in orders:
-                    book.cancel_order(orders.pop(order_id).order_id, "X")
+        def theirs(peer=peer, messages=messages):
+            return peer(messages)
 
-        calls["lightmatchingengine, one call a message"] = theirs
-    times = interleaved(*calls.values(), rounds=rounds)
-    rows = [
-        (name, f"{len(messages) / s / MILLION:.2f}", f"{s / times[0]:.0f}x")
-        for name, s in zip(calls, times, strict=True)
-    ]
-    table(("small book", "M messages/s", "time of ours"), rows)
+        ours()
+        assert np.array_equal(theirs(), tape.trades), f"{name}: the trades differ"
+        mine, others = interleaved(ours, theirs, rounds=rounds)
+        rates = [f"{len(messages) / seconds / MILLION:.1f}" for seconds in (mine, others)]
+        rows.append((name, *rates, f"{others / mine:.1f}x", len(tape.trades)))
+    table(("M messages/s", "trades and events", f"{PACKAGE}, trades", "faster", "equal trades"), rows)
 
 
 def main() -> None:

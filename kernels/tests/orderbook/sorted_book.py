@@ -88,7 +88,8 @@ class SortedBook:
         checks = [
             (abs(m["side"]) != 1, 17), (policy > 3 or (policy == POST_ONLY and not priced), 18), (m["guard"] > 3, 23),
             (priced and not price_ok, 19), (not size_ok, 20), (not peak_ok, 21),
-            (stop and not 0 < m["stop"] <= 2**30, 22), (known is not None, 24), (needs_room and len(self.known) >= self.capacity, 26),
+            (stop and not 0 < m["stop"] <= 2**30, 22), (known is not None, 24),
+            (needs_room and len(self.known) >= self.capacity, 26),
         ]  # fmt: skip
         reason = next((reason for bad, reason in checks if bad), 0)
         if not reason and kind == LIMIT and policy == POST_ONLY and self.reach(m["side"], tick):
