@@ -1,0 +1,1 @@
+"""What results are worth: intervals by block bootstrap, deflated Sharpe ratio, probability of overfitting."""
