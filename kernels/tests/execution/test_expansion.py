@@ -147,6 +147,47 @@ def test_prices_between_two_ticks_and_late_candles_are_refused():
         expand(candles_of([]), -1)
 
 
+def test_decimals_are_whole_steps_as_long_as_a_float_can_tell():
+    """Beyond 10**13 steps the float nearest to a decimal is no longer within OFF_GRID of it."""
+    lots = np.random.default_rng(0).integers(10**12, 2**50, 2000)
+    texts = [f"{n // 1000}.{n % 1000:03}" for n in lots.tolist()]
+    assert_array_equal(to_steps("volume", [float(text) for text in texts], 0.001), lots)
+    with pytest.raises(
+        ValueError, match=r"volume in row 0 is 1e\+17, expected at most 9007199254740992 steps"
+    ):
+        to_steps("volume", [1e17], 0.001)
+    with pytest.raises(ValueError, match="volume in row 0 is inf"):
+        to_steps("volume", [np.inf], 0.001)
+
+
+@pytest.mark.parametrize(
+    ("row", "fewest"),
+    [
+        ((5, 5, 5, 5), 1), ((5, 9, 5, 9), 2), ((9, 9, 5, 5), 2), ((6, 9, 5, 9), 3), ((9, 9, 5, 9), 3),
+        ((6, 9, 5, 7), 4), ((6, 9, 5, 6), 4),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fewest_lots_are_those_documented_whatever_the_seed(row, fewest, seed):
+    candles = candles_of([(*row, fewest)])
+    put_together(candles, *expand(candles, seed))
+    with pytest.raises(ValueError, match="volume in row 0"):
+        expand(candles_of([(*row, fewest - 1)] if fewest > 1 else [(5, 6, 5, 5, 0)]), seed)
+
+
+def test_a_candle_may_be_long_and_late_but_int64_holds_its_end():
+    long = Candles(np.array([2**62]), *(np.array([x]) for x in (5, 9, 1, 7, 10**6)), 2**61)
+    put_together(long, *expand(long, 1))
+    with pytest.raises(ValueError, match="duration_ns is 0"):
+        candles_of([(5, 5, 5, 5, 1)], duration=0)
+    with pytest.raises(ValueError, match="time in row 0 is -1"):
+        Candles(np.array([-1]), *np.ones((5, 1), np.int64), MINUTE)
+    with pytest.raises(ValueError, match="time in row 1"):
+        Candles(np.array([0, 2**63 - 1]), *np.ones((5, 2), np.int64), MINUTE)
+    with pytest.raises(ValueError, match="no volume"):
+        Candles.from_prices(dict.fromkeys(("date", "open", "high", "low", "close"), np.ones(1)), 1, 1, MINUTE)
+
+
 def decimals(values):
     """Return the coarsest power of ten whose multiples the values are."""
     for power in range(10):

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from tradekernels.orderbook.calibrate import DECAYS, fit_hawkes, fit_parents, measured
+from tradekernels.orderbook import Feed, Instrument
+from tradekernels.orderbook.calibrate import aims, calibrate, closings, measured
 from tradekernels.orderbook.facts import (
     BUY_TRADE,
     CLEAR_ASK,
@@ -22,8 +25,10 @@ from tradekernels.orderbook.facts import (
     fano_factor,
     gates,
     market_orders,
+    moved,
     observe,
 )
+from tradekernels.orderbook.fits import DECAYS, fit_hawkes, fit_parents
 from tradekernels.orderbook.flow import FlowParameters, OrderFlow
 
 SECOND = 1_000_000_000
@@ -55,6 +60,65 @@ def test_a_run_cut_into_pieces_is_the_same_run():
     pieces = [flow.run(seconds) for seconds in (0.0, 0.013, 1.0, 0.05, 7.137, 11.8)]
     assert len(whole) > 1000
     assert_array_equal(np.concatenate(pieces), whole)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.one_of(st.just(0.0), st.just(0.1), st.just(1e-9), st.floats(0, 0.3)), max_size=30))
+def test_no_way_of_cutting_changes_the_rows(cuts):
+    """Times are kept in whole ns: ten times a tenth is one, and no event falls on the other side of a message."""
+    flow = OrderFlow(some_parameters(), seed=9)
+    pieces = [flow.run(seconds) for seconds in cuts]
+    end = flow.now_ns
+    pieces.append(flow.run(10.0 - end / SECOND))
+    assert flow.now_ns == 10 * SECOND
+    assert_array_equal(np.concatenate(pieces), OrderFlow(some_parameters(), seed=9).run(10.0))
+
+
+def test_tenths_add_up_to_a_second():
+    flow = OrderFlow(some_parameters(), seed=5)
+    for _ in range(10):
+        flow.run(0.1)
+    assert flow.now_ns == SECOND
+
+
+def test_rows_may_be_changed():
+    rows = OrderFlow(some_parameters(), seed=5).run(1.0)
+    rows["time"] += 1
+
+
+def test_times_ascend_where_messages_fall_between_two_milliseconds():
+    rows = OrderFlow(some_parameters(message_ns=1_500_000), seed=5).run(20.0)
+    assert (np.diff(rows["time"]) >= 0).all()
+
+
+def test_a_step_of_ten_ticks_is_a_market_on_a_coarser_grid():
+    plain, coarse = (OrderFlow(some_parameters(step=step), seed=5) for step in (1, 10))
+    rows, wide = plain.feed(60.0), coarse.feed(60.0)
+    assert_array_equal(10 * rows["tick"], wide["tick"])
+    assert_array_equal(10 * plain.levels(1)[:, 0], coarse.levels(1)[:, 0])
+    seen, same = observe(rows), observe(wide)
+    assert (seen.grid, same.grid) == (1, 10)
+    assert facts(seen) == facts(same)
+    assert_array_equal(measured(wide).add_rate, measured(rows).add_rate)
+    assert measured(wide).step == 10
+
+
+def test_parameters_that_explode_are_told_and_do_not_hang():
+    wild = some_parameters(add_rate=(1e9,) * N_BINS, life=(1e-9,) * N_BINS)
+    with pytest.raises(RuntimeError, match="events a second"):
+        OrderFlow(wild, 1).run(1.0)
+    still = some_parameters(base_rate=0.0, branching=(0.0,) * 5, add_rate=(0.0,) * N_BINS)
+    assert (OrderFlow(still, 1).run(60.0)["kind"] < BUY_TRADE).all()
+
+
+def test_bounds_of_a_run_are_told():
+    for wrong in (-1.0, float("nan"), 1e10):
+        with pytest.raises(ValueError, match="seconds is"):
+            OrderFlow(some_parameters(), 1).run(wrong)
+    with pytest.raises(ValueError, match="start_ns is"):
+        OrderFlow(some_parameters(), 1, start_ns=2**62 + 1)
+    with pytest.raises(ValueError, match="capacity is 0"):
+        OrderFlow(some_parameters(), 1, capacity=0)
 
 
 def test_seeds_differ_and_the_start_only_shifts_times():
@@ -107,6 +171,29 @@ def test_parameters_survive_json_bit_for_bit():
     text = json.loads(parameters.to_json())
     with pytest.raises(ValueError, match="colour"):
         FlowParameters.from_json(json.dumps(text | {"colour": 1}))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"mean_rate": "fast"}, "mean_rate is 'fast'"), ({"mean_rate": None}, "mean_rate is None"),
+        ({"life": 3.0}, "life is 3.0"), ({"life": [[1.0]] * N_BINS}, "life is"), ({"message_ns": 5e7}, "message_ns is"),
+        ({"gap_rate": float("nan")}, "gap_rate is nan"), ({"gap_rate": float("inf")}, "gap_rate is inf"),
+        ({"gap_rate": True}, "gap_rate is True"), ({"order_lots": [], "order_span": []}, "order_lots has 0"),
+        ({"centre": 2**31}, "centre is"),
+    ],
+    ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_bad_json_is_told_by_name_and_value(change, what):
+    text = json.dumps(json.loads(some_parameters().to_json()) | change)
+    with pytest.raises(ValueError, match=what):
+        FlowParameters.from_json(text)
+
+
+def test_json_that_is_no_object_is_refused():
+    for text in ("", "[]", "3", '{"mean_rate": '):
+        with pytest.raises(ValueError):
+            FlowParameters.from_json(text)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +287,73 @@ def test_what_is_measured_is_what_was_set():
     assert found.mean_rate == pytest.approx(truth.mean_rate, rel=0.25)
     assert np.median(found.order_lots) == pytest.approx(np.median(truth.order_lots), rel=0.25)
     assert found.parent_share == pytest.approx(truth.parent_share, abs=0.2)
+
+
+def as_feed(rows):
+    """Return FEED rows as a Feed that was received 4 ms later."""
+    times = rows["time"] + 10**15
+    return Feed.from_rows(
+        Instrument("X", "0.1", "0.001"), rows["kind"], rows["tick"], rows["lots"], times, times + 4_000_000
+    )
+
+
+def test_a_feed_does_where_rows_do_and_the_work_tells_how_far_it_is():
+    rows = OrderFlow(some_parameters(), seed=4).feed(60.0)
+    feed = as_feed(rows)
+    assert facts(feed) == facts(rows) == facts(observe(feed))
+    assert [gate.passed for gate in gates(feed, facts(rows))] == [gate.passed for gate in gates(rows, rows)]
+    told = []
+    found = calibrate(feed, rounds=2, seconds=30.0, progress=lambda *done: told.append(done))
+    assert told == [(1, 2), (2, 2)]
+    assert found == calibrate(rows, rounds=2, seconds=30.0)
+
+
+def test_feeds_that_cannot_be_calibrated_are_told_why():
+    rows = OrderFlow(some_parameters(), seed=4).feed(60.0)
+    kind = rows["kind"]
+    for wrong, what in (
+        (rows[kind < BUY_TRADE], "0 market orders"), (rows[kind >= BUY_TRADE], "set no level"),
+        (rows[kind != SET_ASK], "0 books with two sides"), (rows[:0], "set no level"), ([1, 2], "type .*list"),
+        (rows[:400], "market orders, expected 100"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=what):
+            calibrate(wrong)
+    broken = rows.copy()
+    broken["kind"][7] = 9
+    with pytest.raises(ValueError, match="row 7 has kind 9"):
+        calibrate(broken)
+
+
+def test_a_wide_market_keeps_its_spread():
+    """The usual spread, what closes an open one, and the share of queues at the best are measured."""
+    wide = some_parameters(
+        tight=4, closed_to=(3.0, 4.0, 4.0, 5.0), join=0.9,
+        add_rate=(0.5, 0.5, 60.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 40.0, 40.0),
+        life=(0.5, 0.5, 1.3, 4.0, 5.0, 8.0, 10.0, 16.0, 20.0, 30.0, 45.0),
+    )  # fmt: skip
+    rows = OrderFlow(wide, seed=3).feed(300.0)
+    spread = observe(rows).spread
+    assert np.median(spread) in (3, 4)
+    found = measured(rows)
+    assert found.tight in (3, 4)
+    again = observe(OrderFlow(found, seed=5).feed(300.0)).spread
+    assert np.median(again) in (3, 4)
+
+
+def test_closings_and_bands_by_hand():
+    assert set(closings(np.array([1, 5, 2, 9, 9, 3, 1]), 1)) == {1.0, 2.0, 3.0}
+    assert closings(np.ones(5, int), 1) == (1.0,)
+    assert moved(60.0, 8.0, 30.0) == (45.0, 75.0)
+    assert moved(-0.014, 0.01, np.inf) == (pytest.approx(-0.024), np.inf)
+
+
+def test_a_market_outside_a_band_is_asked_for_what_it_shows():
+    rows = OrderFlow(some_parameters(), seed=4).feed(600.0)
+    real = facts(rows) | {"Fano factor 1 s": 60.0, "up above 0.8": float("nan")}
+    kinds = {gate.name: gate for gate in gates(real, real)}
+    assert kinds["Fano factor 1 s"].kind == "moved"
+    assert kinds["Fano factor 1 s"].passed
+    assert kinds["up above 0.8"].kind == "none"
+    assert kinds["up above 0.8"].passed
+    assert aims(real)["Fano factor 1 s"] == 60.0
+    assert aims(real | {"Fano factor 1 s": 31.0})["Fano factor 1 s"] < 30.0

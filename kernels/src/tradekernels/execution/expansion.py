@@ -27,7 +27,9 @@ from . import _expansion
 
 PRINT = np.dtype([("time", "<i8"), ("lots", "<i8"), ("tick", "<i4"), ("side", "<i4")])  # ns; the side is the taker's
 MAX_VOLUME = 2**53  # lots of a candle: sums of sizes are exact up to here
-OFF_GRID = 1e-3  # of a step: what a decimal number may lose on its way through a float
+MAX_TIME = 2**62  # ns since 1970, and of a candle: int64 holds their sum
+OFF_GRID = 1e-3  # of a step: what a decimal number may lose on its way through a float,
+ROUNDED = 4  # or so many of its last binary places, once it has 10**13 steps and more
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ class Candles:
             if len(column) != len(self.time):
                 raise ValueError(f"{name} has {len(column)} values, time has {len(self.time)}")
             object.__setattr__(self, name, np.ascontiguousarray(column, dtype=np.int64))
+        if not 1 <= self.duration_ns <= MAX_TIME:
+            raise ValueError(f"duration_ns is {self.duration_ns}, expected 1 to {MAX_TIME}")
         low, high = np.minimum(self.open, self.close), np.maximum(self.open, self.close)
+        _refuse((self.time < 0) | (self.time > MAX_TIME), "time", self.time, f"0 to {MAX_TIME} ns")
         _refuse(self.low < 1, "low", self.low, "at least 1 tick")
         _refuse(self.high > MAX_TICK, "high", self.high, f"at most {MAX_TICK} ticks")
         _refuse(self.low > low, "low", self.low, "no price of its candle below it")
@@ -84,8 +89,12 @@ class Candles:
         Raises
         ------
         ValueError
-            If a price is no multiple of `tick_size`, or a volume of `lot_size`; the message names the row.
+            If a column is missing, a price is no multiple of `tick_size`, a volume none of `lot_size` (NaN is none), or one
+            has more than MAX_VOLUME steps; the message names the row.
         """
+        missing = [name for name in ("date", "open", "high", "low", "close", "volume") if name not in frame]
+        if missing:
+            raise ValueError(f"frame has no {missing[0]}, expected date, open, high, low, close and volume")
         time = read_times(frame["date"]) * 1_000_000
         names = ("open", "high", "low", "close")
         open_, high, low, close = (to_steps(name, frame[name], tick_size) for name in names)
@@ -104,9 +113,11 @@ def to_steps(name: str, values: Any, step: float) -> np.ndarray:
     if not (np.isfinite(step) and step > 0):
         raise ValueError(f"step of {name} is {step}, expected a finite number above 0")
     with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.rint(numbers / step)
-        wrong = ~(np.abs(numbers / step - steps) <= OFF_GRID) | (np.abs(steps) > MAX_VOLUME)
-    _refuse(wrong, name, numbers, f"a multiple of {step}")
+        exact = numbers / step
+        steps = np.rint(exact)
+        off = ~(np.abs(exact - steps) <= np.maximum(OFF_GRID, ROUNDED * np.spacing(np.abs(exact))))
+    _refuse(off, name, numbers, f"a multiple of {step}")
+    _refuse(np.abs(steps) > MAX_VOLUME, name, numbers, f"at most {MAX_VOLUME} steps of {step}")
     return steps.astype(np.int64)
 
 
@@ -131,8 +142,9 @@ def expand(candles: Candles, seed: int, prints_per_candle: float = 50.0) -> tupl
     Raises
     ------
     ValueError
-        If a candle has fewer lots than prices that must print (open, high, low and close in some order), or a number
-        is out of its range.
+        If a candle has fewer lots than prices that must print, or a number is out of its range. It must print open, an
+        extreme, the other extreme and close, each by a lot of its own; one that repeats the one before needs none: 1
+        lot where all are equal, 2 where it only rises or falls, 3 or 4 else.
     """
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed}, expected 0 to 2**64 - 1")

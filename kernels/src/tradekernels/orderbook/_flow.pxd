@@ -11,24 +11,25 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from ._flow_random cimport next_bits, next_exponential, next_normal, next_unit
-from ._matching cimport BUY, CANCEL, GTC, IOC, LIMIT, SELL, Book, Message, Tape, book_start, book_stop, find, submit, tape_start, tape_stop
+from ._matching cimport BUY, CANCEL, GTC, IOC, LIMIT, SELL, Book, Message, Tape, book_start, book_stop, find, max_lots, submit, tape_start, tape_stop
 from ._matching_levels cimport NO_ASK, NO_BID, level_at
 
 cdef enum:
     N_BINS = 11        # of distance; facts.py
     N_KERNELS = 5      # of excitation
-    REQUOTE_DECAY = 40  # a second: within a depth message or so after a move the new queues stand
+    BUSIEST = 1000      # times the mean: no rate of limit orders rises further, whatever the parameters
 
 cdef struct Settings:   # as flow.py packs them; rates a second, sizes lots
     double base_rate
     double[N_KERNELS] branching, decay
     double parent_share, parent_tail, parent_limit
     double[N_BINS] add_rate, add_log_mean, add_log_deviation, life
-    double gap_rate, follow, lean, fade_rate, requotes, requote_power, elasticity, mean_rate
-    int64_t n_orders
+    double gap_rate, follow, lean, fade_rate, requotes, requote_power, elasticity, mean_rate, tight, join, highest, requote_decay  # highest: the last tick
+    int64_t n_orders, n_closed
     const double* order_lots
     const double* order_span
     const double* order_mark
+    const double* closed_to
 
 cdef struct Review:
     double time
@@ -105,14 +106,14 @@ cdef inline double excitation_of(const Flow* flow) noexcept nogil:
 
 cdef inline double activity(const Flow* flow) noexcept nogil:
     """Return how much faster limit orders come than on average: a power of the market orders' intensity."""
-    return pow((flow.settings.base_rate + excitation_of(flow)) / flow.settings.mean_rate, flow.settings.elasticity)
+    return min(pow((flow.settings.base_rate + excitation_of(flow)) / flow.settings.mean_rate, flow.settings.elasticity), <double> BUSIEST)
 
 
 cdef inline void pass_time(Flow* flow, double time) noexcept nogil:
     cdef int k
     for k in range(N_KERNELS):
         flow.excitation[k] *= exp(-flow.settings.decay[k] * (time - flow.time))
-    flow.requote *= exp(-REQUOTE_DECAY * (time - flow.time))
+    flow.requote *= exp(-flow.settings.requote_decay * (time - flow.time))
     flow.time = time
 
 
@@ -128,14 +129,16 @@ cdef inline void add_limit(Flow* flow, int32_t side, int32_t bin, int64_t distan
     """Rest an order at a distance from the opposite best, or from where it last was."""
     cdef int32_t best = flow.book.ask if side == BUY else flow.book.bid, tick
     cdef const Settings* s = &flow.settings
-    cdef int64_t lots
+    cdef int64_t lots, resting = flow.book.n_live
     if best == NO_BID or best == NO_ASK:
         best = flow.centre + side
     tick = best - side * <int32_t> distance
-    lots = <int64_t> (exp(s.add_log_mean[bin] + s.add_log_deviation[bin] * next_normal(flow.key, &flow.counter)) + 0.5)
-    if tick < 1:
+    lots = <int64_t> (min(exp(s.add_log_mean[bin] + s.add_log_deviation[bin] * next_normal(flow.key, &flow.counter)), <double> max_lots()) + 0.5)
+    if tick < 1 or tick > s.highest:
         return
     send(flow, LIMIT, side, tick, max(lots, <int64_t> 1), GTC, flow.next_id)
+    if flow.book.n_live == resting:  # a full book has turned it away
+        return
     push(flow, flow.time + 0.5 * s.life[bin] * next_exponential(flow.key, &flow.counter), flow.next_id)
     flow.next_id += 1
 
@@ -151,7 +154,10 @@ cdef inline double leaning(const Flow* flow) noexcept nogil:
 
 
 cdef inline void limit_order(Flow* flow) noexcept nogil:
-    """Draw the distance from the table and the side from the queues: with `lean` > 0 the longer queue grows."""
+    """Draw the distance from the table and the side from the queues: with `lean` > 0 the longer queue grows.
+
+    Of the orders that fall into the best quote's bin the share `join` stands at the best itself, not around it.
+    """
     cdef const Settings* s = &flow.settings
     cdef double u = next_unit(flow.key, &flow.counter) * flow.total_add, p = 0.5
     cdef int32_t bin = 0, side
@@ -162,16 +168,25 @@ cdef inline void limit_order(Flow* flow) noexcept nogil:
     if bin == 0:
         p += 0.5 * s.lean * leaning(flow)
     side = BUY if next_unit(flow.key, &flow.counter) < p else SELL
+    if bin > 0 and bin == bin_of(flow.book.ask - flow.book.bid) and next_unit(flow.key, &flow.counter) < s.join:
+        add_limit(flow, side, bin, flow.book.ask - flow.book.bid)
+        return
     low = 1 if bin == 0 else (<int64_t> 1 << (bin - 1)) + 1
     add_limit(flow, side, bin, low + <int64_t> (next_unit(flow.key, &flow.counter) * ((<int64_t> 1 << bin) - low + 1)))
 
 
 cdef inline void close_gap(Flow* flow) noexcept nogil:
-    """Quote inside an open spread: after the move with probability `follow`, else against it."""
+    """Quote inside an open spread: after the move with probability `follow`, else against it.
+
+    How much spread is left is drawn from those that the feed has shown.
+    """
     cdef int32_t side = flow.opened  # asks went: a bid follows them up
+    cdef int64_t left
     if next_unit(flow.key, &flow.counter) >= flow.settings.follow:
         side = -side
-    add_limit(flow, side, 0, 1)
+    left = <int64_t> flow.settings.closed_to[<int64_t> (next_unit(flow.key, &flow.counter) * flow.settings.n_closed)]
+    left = min(left, <int64_t> flow.book.ask - flow.book.bid)
+    add_limit(flow, side, bin_of(left), left)
 
 
 cdef inline void fade(Flow* flow, int32_t side) noexcept nogil:
@@ -193,7 +208,7 @@ cdef inline void market_order(Flow* flow) noexcept nogil:
         side = flow.parent_side
     flow.parent_left -= 1
     pick = <int64_t> (next_unit(flow.key, &flow.counter) * s.n_orders)
-    lots = max(<int64_t> (s.order_lots[pick] + next_unit(flow.key, &flow.counter)), <int64_t> 1)
+    lots = max(<int64_t> (s.order_lots[pick] + next_unit(flow.key, &flow.counter)), <int64_t> 1)  # whole ones unchanged
     for k in range(N_KERNELS):
         flow.excitation[k] += s.branching[k] * s.decay[k] * s.order_mark[pick]
     best = flow.book.ask if side == BUY else flow.book.bid
@@ -201,7 +216,7 @@ cdef inline void market_order(Flow* flow) noexcept nogil:
         return
     limit = best + side * <int32_t> s.order_span[pick]
     flow.n_market += 1
-    send(flow, LIMIT, side, max(limit, 1), lots, IOC, flow.next_id)
+    send(flow, LIMIT, side, min(max(limit, 1), <int32_t> s.highest), lots, IOC, flow.next_id)
     flow.next_id += 1
 
 
@@ -229,7 +244,8 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
     """
     cdef double market, adds, gap, fading, requote, total, u, busy, lean = leaning(flow)
     cdef int32_t bid = flow.book.bid, ask = flow.book.ask, jump
-    cdef bint open = ask - bid > 1
+    cdef int64_t distance
+    cdef bint open = ask - bid > flow.settings.tight
     market = flow.settings.base_rate + excitation_of(flow)
     busy = activity(flow)
     adds = flow.total_add * busy
@@ -257,7 +273,8 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
             fade(flow, BUY if lean < 0 else SELL)
         elif u < gap + fading + requote:
             if u - gap - fading < flow.requote:
-                add_limit(flow, BUY if next_bits(flow.key, &flow.counter) >> 63 else SELL, 0, 1)
+                distance = max(<int64_t> ask - bid, <int64_t> flow.settings.tight)  # behind an order that stands too far inside
+                add_limit(flow, BUY if next_bits(flow.key, &flow.counter) >> 63 else SELL, bin_of(distance), distance)
         elif u < gap + fading + requote + adds:  # rates have faded since they were summed up: thinning (Ogata, 1981)
             if u - gap - fading - requote < adds * (activity(flow) / busy):
                 limit_order(flow)
@@ -270,7 +287,7 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
         flow.opened = SELL
     if flow.book.ask != ask or flow.book.bid != bid:
         jump = min(max(max(flow.book.ask - ask, ask - flow.book.ask), max(flow.book.bid - bid, bid - flow.book.bid)), 1000)
-        flow.requote = flow.settings.requotes * REQUOTE_DECAY * pow(jump, flow.settings.requote_power)
+        flow.requote = flow.settings.requotes * flow.settings.requote_decay * pow(jump, flow.settings.requote_power)
     if flow.book.bid != NO_BID and flow.book.ask != NO_ASK:
         flow.centre = flow.book.bid
     flow.n_events += 1

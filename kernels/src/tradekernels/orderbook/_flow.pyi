@@ -12,14 +12,16 @@ class Simulation:
         self,
         values: np.ndarray,
         orders: np.ndarray,
+        closed_to: np.ndarray,
         key: int,
         centre: int,
+        step: int,
         start_ns: int,
         every: int,
         capacity: int,
         window: int,
     ) -> None: ...
-    def run(self, seconds: float) -> bytes: ...
+    def run(self, end: int) -> tuple[bytearray, bool]: ...
     def fill(self, depth: np.ndarray) -> None: ...
     def depth(self, side: int, out: np.ndarray) -> int: ...
     @property

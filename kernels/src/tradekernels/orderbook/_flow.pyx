@@ -11,7 +11,10 @@ from ._flow cimport N_BINS, N_KERNELS, Flow, Settings, add_limit, bin_of, flow_s
 from ._matching cimport BUY, Book, Trade, depth_of
 from ._matching_levels cimport Level, find_level
 
-SIZES = {"N_BINS": N_BINS, "N_KERNELS": N_KERNELS}
+cdef enum:
+    MOST_EVENTS = 1_000_000  # a second: a thousand times a busy market
+
+SIZES = {"N_BINS": N_BINS, "N_KERNELS": N_KERNELS, "MOST_EVENTS": MOST_EVENTS}
 
 
 cdef packed struct Row:
@@ -107,7 +110,7 @@ cdef class Simulation:
 
     cdef Flow flow
     cdef object tables      # keeps what the settings point to
-    cdef int64_t every, next_message, n_touched, touched_room
+    cdef int64_t every, next_message, n_touched, touched_room, last_message, step
     cdef int32_t* touched
     cdef int32_t[65536] seen
     cdef int32_t lowest_ask, highest_bid
@@ -115,8 +118,8 @@ cdef class Simulation:
     cdef int64_t n_rows, row_room
     cdef bint lost
 
-    def __cinit__(self, double[::1] values, double[:, ::1] orders, uint64_t key, int32_t centre,
-                  int64_t start_ns, int64_t every, int32_t capacity, int32_t window):
+    def __cinit__(self, double[::1] values, double[:, ::1] orders, double[::1] closed_to, uint64_t key, int32_t centre,
+                  int32_t step, int64_t start_ns, int64_t every, int32_t capacity, int32_t window):
         cdef Settings settings
         cdef Py_ssize_t k
         memset(&settings, 0, sizeof(Settings))
@@ -124,10 +127,11 @@ cdef class Simulation:
             (<double*> &settings)[k] = values[k]
         settings.n_orders = orders.shape[1]
         settings.order_lots, settings.order_span, settings.order_mark = &orders[0, 0], &orders[1, 0], &orders[2, 0]
-        self.tables = orders
+        settings.n_closed, settings.closed_to = closed_to.shape[0], &closed_to[0]
+        self.tables, self.step = (orders, closed_to), step
         if not flow_start(&self.flow, &settings, key, centre, start_ns, capacity, window):
             raise MemoryError("no memory for the book of a flow")
-        self.every, self.next_message = every, start_ns + every
+        self.every, self.next_message, self.last_message = every, start_ns + every, start_ns
         self.forget_touch()
 
     def __dealloc__(self):
@@ -163,7 +167,7 @@ cdef class Simulation:
                 return
             self.rows, self.row_room = <Row*> block, 2 * self.row_room + 4096
         self.rows[self.n_rows].time, self.rows[self.n_rows].lots = time, lots
-        self.rows[self.n_rows].tick, self.rows[self.n_rows].kind = tick, kind
+        self.rows[self.n_rows].tick, self.rows[self.n_rows].kind = <int32_t> (tick * self.step), kind
         self.n_rows += 1
 
     cdef void publish(self, int64_t time) noexcept nogil:
@@ -178,44 +182,51 @@ cdef class Simulation:
                 self.write(time, lots_at(&self.flow, tick) if tick >= ask else 0, tick, SET_ASK)
         self.forget_touch()
 
-    def run(self, double seconds):
-        """Go on until `seconds` after the start; return the bytes of the feed rows since the last call."""
-        cdef int64_t k, time, end = self.flow.start_ns + <int64_t> (seconds * 1e9 + 0.5)
+    def run(self, int64_t end):
+        """Go on until `end`, ns; return the bytes of the feed rows since the last call, and whether all went well.
+
+        False: more than MOST_EVENTS a second have come, and the flow has stopped.
+        """
+        cdef int64_t k, time
         cdef const Trade* trade
         cdef double until
+        cdef bint sound = True
         cdef Flow* flow = &self.flow
         self.n_rows = 0
         with nogil:
-            while True:
-                until = min(seconds, (self.next_message - flow.start_ns) * 1e-9)
+            while sound:
+                until = (min(end, self.next_message) - flow.start_ns) * 1e-9
                 while flow_step(flow, until):
                     for k in range(flow.tape.n_trades):
                         trade = &flow.tape.trades[k]
                         time = trade.time - (trade.time - flow.start_ns) % 1000000  # a venue's clock shows milliseconds
-                        self.write(time, trade.lots, trade.tick, BUY_TRADE if trade.side == BUY else SELL_TRADE)
+                        self.write(max(time, self.last_message), trade.lots, trade.tick, BUY_TRADE if trade.side == BUY else SELL_TRADE)
                         self.touch(trade.tick)
                     for k in range(flow.tape.n_events):
                         if flow.tape.events[k].tick:
                             self.touch(flow.tape.events[k].tick)
                     self.lowest_ask = min(self.lowest_ask, flow.book.ask)
                     self.highest_bid = max(self.highest_bid, flow.book.bid)
-                if self.next_message > end:
+                    if flow.n_events > MOST_EVENTS * (1.0 + flow.time):
+                        sound = False
+                        break
+                if self.next_message > end or not sound:
                     break
                 self.publish(self.next_message)
+                self.last_message = self.next_message
                 self.next_message += self.every
         if self.lost:
             raise MemoryError("the flow found no memory for its rows")
         if self.n_rows == 0:
-            return b""
-        return (<char*> self.rows)[:self.n_rows * sizeof(Row)]
+            return bytearray(), sound
+        return bytearray((<char*> self.rows)[:self.n_rows * sizeof(Row)]), sound
 
     def fill(self, double[::1] depth):
-        """Rest orders until each distance bin of each side holds `depth` lots, nearest first."""
+        """Rest orders until each distance bin of each side holds `depth` lots, from the usual spread outwards."""
         cdef int32_t bin, side
-        cdef int64_t low, high, before, k
-        cdef double share
-        for bin in range(N_BINS):
-            low, high = 1 if bin == 0 else (1 << (bin - 1)) + 1, 1 << bin
+        cdef int64_t low, high, before, k, tight = <int64_t> self.flow.settings.tight
+        for bin in range(bin_of(tight), N_BINS):
+            low, high = max(tight, 1 if bin == 0 else (<int64_t> 1 << (bin - 1)) + 1), max(tight, <int64_t> 1 << bin)
             for side in (BUY, -BUY):
                 before, k = self.flow.book.volume_resting, 0
                 while self.flow.book.volume_resting - before < depth[bin] and k < 100_000:

@@ -8,7 +8,8 @@ Market orders excite each other (a Hawkes process, so that they cluster; large o
 orders with a Pareto number of children, so that their signs remember. Limit orders fall at a distance from the opposite
 best drawn from a table; each is reviewed after a random life, which depends on where the market has left it. A short
 queue at the best fades, the queues are rebuilt after a move, and while the spread is open somebody closes it, rather
-after the move than against it. Sizes are those of the feed.
+after the move than against it. Sizes are those of the feed. Where spreads are wide, "open" means wider than usual, and
+what is quoted inside, or joins the best, does so as often as in the feed.
 
 Every draw is a function of the seed and a count of draws: however a run is cut into pieces, the rows are the same.
 """
@@ -22,16 +23,18 @@ from typing import Any
 import numpy as np
 
 from ._flow import SIZES, Simulation
-from .facts import FEED, N_BINS, SECOND, SET_ASK
+from .matching import MAX_CAPACITY, MAX_LOTS, MAX_TICK
+from .observed import FEED, N_BINS, SECOND, SET_ASK
 
 N_KERNELS: int = SIZES["N_KERNELS"]
+MAX_START, LONGEST = 1 << 62, 1e9  # ns since 1970, seconds: int64 holds their sum
 WARM_UP = 30.0  # seconds: what a new book is filled with has mostly been replaced
 Row = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class FlowParameters:
-    """What a flow is made of. Rates are a second, sizes in lots, prices in ticks; bins are those of facts.N_BINS.
+    """What a flow is made of. Rates are a second, sizes in lots, prices in steps; bins are those of observed.N_BINS.
 
     Parameters
     ----------
@@ -50,6 +53,10 @@ class FlowParameters:
         Lots of a side that a new book starts with.
     gap_rate, follow : float
         Limit orders into an open spread, and the share of them that follow the move.
+    tight, closed_to : int, tuple of float
+        The usual spread: a wider one is open; and the spreads that orders into an open one have left.
+    join : float
+        Share of the limit orders near the best of their side that stand at it.
     lean : float
         In [-1, 1]: how much rather an order at the best joins the longer queue.
     fade_rate : float
@@ -61,11 +68,11 @@ class FlowParameters:
     mark_power : float
         Power of its size by which a market order excites others more than one of another size.
     order_lots, order_span : tuple of float, one length
-        Sizes of market orders, and how many ticks beyond the best each may go.
+        Sizes of market orders, and how many steps beyond the best each may go.
     message_ns : int
-        Time between depth messages.
-    centre : int
-        Price of the first quotes.
+        Time between depth messages; a millisecond at least.
+    centre, step : int
+        Price of the first quotes, in steps; and ticks a step.
     """
 
     mean_rate: float
@@ -92,28 +99,21 @@ class FlowParameters:
     order_span: Row
     message_ns: int
     centre: int
+    step: int = 1
+    tight: int = 1
+    closed_to: Row = (1.0,)
+    join: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no flow can be made of."""
         for field in fields(self):
-            value = np.asarray(getattr(self, field.name), dtype=float)
-            if not np.isfinite(value).all() or (
-                field.name != "lean" and not field.name.startswith("add_log") and (value < 0).any()
-            ):
-                raise ValueError(f"{field.name} is {getattr(self, field.name)}, expected finite numbers of at least 0")
-        bins = ("add_rate", "add_log_mean", "add_log_deviation", "life", "depth")
-        for name, length in [*((name, N_BINS) for name in bins), ("branching", N_KERNELS), ("decay", N_KERNELS)]:
-            if len(getattr(self, name)) != length:
-                raise ValueError(f"{name} has {len(getattr(self, name))} values, expected {length}")
-        if len(self.order_lots) != len(self.order_span) or not self.order_lots:
+            _check(field.name, getattr(self, field.name), str(field.type))
+        if len(self.order_lots) != len(self.order_span):
             raise ValueError(f"order_lots has {len(self.order_lots)} values, order_span {len(self.order_span)}")
         if sum(self.branching) >= 1:
             raise ValueError(f"branching adds up to {sum(self.branching)}, expected less than 1")
-        for name in ("mean_rate", "parent_tail", "parent_limit", "message_ns", "centre"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
-        if not (-1 <= self.lean <= 1 and self.follow <= 1 and self.parent_share <= 1):
-            raise ValueError("lean, follow and parent_share are shares, expected at most 1")
+        if self.centre * self.step > MAX_TICK:
+            raise ValueError(f"centre is {self.centre} steps of {self.step}, expected at most {MAX_TICK} ticks")
 
     def to_json(self) -> str:
         """Return the parameters as text; `from_json` gives them back bit for bit."""
@@ -123,6 +123,8 @@ class FlowParameters:
     def from_json(cls, text: str) -> FlowParameters:
         """Return the parameters of `to_json`; an unknown or missing key is an error."""
         given = json.loads(text)
+        if not isinstance(given, dict):
+            raise ValueError(f"parameters are a {type(given).__name__}, expected an object with a key a parameter")
         names = {field.name for field in fields(cls)}
         if set(given) != names:
             wrong = sorted(set(given) ^ names)
@@ -138,7 +140,8 @@ class FlowParameters:
                 [self.parent_share, self.parent_tail, self.parent_limit], self.add_rate, self.add_log_mean,
                 self.add_log_deviation, self.life, [self.gap_rate, self.follow, self.lean],
                 [self.fade_rate, self.requotes, self.requote_power],
-                [self.elasticity, self.mean_rate],
+                [self.elasticity, self.mean_rate, self.tight, self.join, MAX_TICK // self.step],
+                [2.0 * SECOND / self.message_ns],  # half a depth message after a move the new queues stand
             ]
         ).astype(np.float64)  # fmt: skip
 
@@ -147,6 +150,37 @@ class FlowParameters:
         lots = np.array(self.order_lots, float)
         marks = np.maximum(lots, 1.0) ** self.mark_power
         return np.stack([lots, np.array(self.order_span, float), marks / marks.mean()])
+
+
+MOST = 1e9  # of rates, times and powers: what is above is a slip, and would not end in a lifetime
+LEAST, LARGEST = {  # where not 0 and MOST
+    "mean_rate": 1e-9, "parent_tail": 1e-3, "parent_limit": 1.0, "lean": -1.0, "add_log_mean": -50.0,
+    "centre": 1, "step": 1, "tight": 1, "closed_to": 1.0, "message_ns": 1_000_000, "order_lots": 0.0,
+}, {
+    "follow": 1.0, "parent_share": 1.0, "lean": 1.0, "join": 1.0, "requote_power": 4.0, "elasticity": 4.0,
+    "mark_power": 4.0, "add_log_mean": 50.0, "add_log_deviation": 50.0, "depth": 2.0**62, "order_lots": MAX_LOTS,
+    "order_span": MAX_TICK // 2, "centre": MAX_TICK, "step": MAX_TICK, "tight": MAX_TICK // 4,
+    "closed_to": MAX_TICK // 4, "message_ns": 3600 * SECOND,
+}  # fmt: skip
+LENGTHS = dict.fromkeys(("add_rate", "add_log_mean", "add_log_deviation", "life", "depth"), N_BINS)
+LENGTHS |= dict.fromkeys(("branching", "decay"), N_KERNELS)
+
+
+def _check(name: str, value: Any, kind: str) -> None:
+    """Refuse a parameter of another type or length, or out of its range."""
+    values = value if isinstance(value, tuple) else (value,)
+    numbers = int if kind == "int" else (int, float)
+    wrong = isinstance(value, tuple) != (kind == "Row") or not all(
+        isinstance(v, numbers) and not isinstance(v, bool) for v in values
+    )
+    if wrong:
+        raise ValueError(f"{name} is {value!r}, expected {'numbers in a row' if kind == 'Row' else f'one {kind}'}")
+    if kind == "Row" and len(values) != LENGTHS.get(name, max(len(values), 1)):
+        raise ValueError(f"{name} has {len(values)} values, expected {LENGTHS.get(name, 'at least 1')}")
+    low, high = LEAST.get(name, 0.0), LARGEST.get(name, MOST)
+    bad = [v for v in values if not low <= v <= high]
+    if bad:
+        raise ValueError(f"{name} is {bad[0]}, expected a number from {low:g} to {high:g}")
 
 
 class OrderFlow:
@@ -168,12 +202,19 @@ class OrderFlow:
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ValueError(f"seed is {seed}, expected 0 to 2**64 - 1")
-        self.seconds, self.start_ns = 0.0, start_ns
+        if not 0 <= start_ns <= MAX_START:
+            raise ValueError(f"start_ns is {start_ns}, expected 0 to {MAX_START}")
+        if not 1 <= capacity <= MAX_CAPACITY:
+            raise ValueError(f"capacity is {capacity}, expected 1 to {MAX_CAPACITY}")
+        self.start_ns = self.now_ns = start_ns
+        self.step = parameters.step
         self._loop = Simulation(
             parameters.packed(),
             parameters.orders(),
+            np.array(parameters.closed_to, float),
             seed,
             parameters.centre,
+            parameters.step,
             start_ns,
             parameters.message_ns,
             capacity,
@@ -182,25 +223,41 @@ class OrderFlow:
         self._loop.fill(np.array(parameters.depth, float))
 
     def run(self, seconds: float) -> np.ndarray:
-        """Go on for some time and return the FEED rows of it, by time."""
-        if not 0 <= seconds < 1e9:
-            raise ValueError(f"seconds is {seconds}, expected 0 or more")
-        self.seconds += seconds
-        return np.frombuffer(self._loop.run(self.seconds), FEED)
+        """Go on for some time, to the nanosecond, and return the FEED rows of it, by time.
+
+        Raises
+        ------
+        RuntimeError
+            If more than a million events a second have come: the parameters explode.
+        """
+        if not 0 <= seconds <= LONGEST:
+            raise ValueError(f"seconds is {seconds}, expected 0 to {LONGEST:g}")
+        if self.now_ns + seconds * SECOND > MAX_START + LONGEST * SECOND:
+            raise ValueError(f"seconds is {seconds}, expected less: {LONGEST:g} have passed")
+        self.now_ns += round(seconds * SECOND)
+        rows, sound = self._loop.run(self.now_ns)
+        if not sound:
+            raise RuntimeError(
+                f"more than {SIZES['MOST_EVENTS']} events a second in {self.now_ns - self.start_ns} ns: "
+                "the parameters excite too much, or their rates are too high"
+            )
+        return np.frombuffer(rows, FEED)
 
     def feed(self, seconds: float, warm_up: float = WARM_UP) -> np.ndarray:
         """Return the FEED rows of some time after a warm-up, the book set out in full at their beginning."""
-        early, rows = self.run(warm_up), self.run(seconds)
-        early = early[early["kind"] <= SET_ASK].copy()
-        early["time"] = self.start_ns + int(warm_up * SECOND)
-        return np.concatenate([early, rows])
+        early = self.run(warm_up)
+        early = early[early["kind"] <= SET_ASK]
+        early["time"] = self.now_ns
+        return np.concatenate([early, self.run(seconds)])
 
     def levels(self, side: int, n_levels: int = 10) -> np.ndarray:
         """Return (tick, lots, orders) of the best levels of a side as they are now, int64 of shape (<= n_levels, 3)."""
         if side not in (1, -1):
             raise ValueError(f"side is {side}, expected 1 for bids or -1 for asks")
         out = np.zeros((n_levels, 3), np.int64)
-        return out[: self._loop.depth(side, out)]
+        out = out[: self._loop.depth(side, out)]
+        out[:, 0] *= self.step
+        return out
 
     @property
     def events(self) -> int:
