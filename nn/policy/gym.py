@@ -22,8 +22,9 @@ OPTIONS = ("pairs", "rows")
 class TradingVectorEnv(gym.vector.VectorEnv):
     """N copies of an account behind Gymnasium's vector interface.
 
-    An action is a target weight, shape (N, 1), held within the action space as the environment does. A copy whose episode ended returns its final observation, and begins
-    the next episode at the following step with reward 0 (`AutoresetMode.NEXT_STEP`): mask that transition.
+    An action is a target weight, shape (N, 1); one beyond the action space counts as its bound. A copy whose episode
+    ended returns its final observation, and begins the next episode at the following step with reward 0
+    (`AutoresetMode.NEXT_STEP`): mask that transition.
 
     Parameters
     ----------

@@ -192,9 +192,8 @@ class SlowEnvironment:
                 return 0, 0, True
             book.rest(side, level, size, OWN)
             book.happen(flow.events - before)
-            traded_through = (
-                self.ticks("low", self.row + 1) < ticks if side > 0 else (self.ticks("high", self.row + 1) > ticks)
-            )
+            open_, low, high = (self.ticks(name, self.row + 1) for name in ("open", "low", "high"))
+            traded_through = low < min(ticks, open_) if side > 0 else high > max(ticks, open_)
             lots = size if traded_through else sum(book.own_fills)
             return lots, lots * ticks, True
         got, notional = 0, 0

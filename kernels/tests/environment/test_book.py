@@ -8,7 +8,7 @@ from test_by_hand import AT_ONCE, go, make
 from test_laws import flat_candles
 
 from tradekernels.environment import BookFlow, Costs, Settings, TradingEnvironment, market
-from tradekernels.execution import Fees, Slippage
+from tradekernels.execution import Fees, Latency, Slippage
 
 FREE = Costs(Fees(0, 0), Slippage(0.0, 20.0), AT_ONCE)  # a spread of 20 bps: at 100, levels 0.20 apart
 LEVELS = {"depth_deviation": 0.0, "limit_deviation": 0.0, "market_deviation": 0.0}
@@ -68,6 +68,23 @@ def test_a_limit_order_that_the_market_trades_through_is_filled_whole():
         assert environment.units()[0] == units
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("came_back", [False, True])
+def test_a_candle_that_ran_away_from_a_limit_order_did_not_fill_it(side, came_back):
+    """The order comes when the price has gone half of the way to the bar's far end: the open is past."""
+    late = Latency(base_ms=225_000.0, jitter_ms=0.0, spike_probability=0.0, timeout_ms=1e9)
+    frame = flat_candles(np.full(4, 100.0))
+    frame["high" if side > 0 else "low"][1] = 100.0 + 8 * side
+    if came_back:
+        frame["low" if side > 0 else "high"][1] = 100.0 - 0.01 * side
+    book = BookFlow("limit", depth=(1e3,), events=0, **LEVELS)
+    costs = Costs(Fees(0, 0), Slippage(0.0, 20.0), late)
+    its = Settings(costs=costs, random_start=False, can_short=True, book=book)
+    environment = make(None, its, frame=frame, liquidity=15.0)
+    go(environment, 0.5 * side)
+    assert environment.units()[0] == 50.0 * side * came_back
+
+
 def test_a_purchase_in_the_book_never_overdraws():
     book = BookFlow(depth=(30.0, 30.0, 60.0), events=0, **LEVELS)
     environment = environment_of(book, flat_candles(np.full(4, 100.0)), Costs(Fees(10, 10), Slippage(0, 100), AT_ONCE))
@@ -114,6 +131,9 @@ def test_a_state_in_book_fidelity_continues_bit_for_bit(candles):
         ({"depth": (1.0,) * 17}, "expected 1 to 16 levels"),
         ({"market": 0.7, "add": 0.6}, "shares are 0.7, 0.6 and 0.2, expected at most 1"),
         ({"market_size": float("nan")}, "market_size is nan"),
+        ({"distance": 1e300}, r"distance is 1e\+300, expected at most 1000"),
+        ({"depth_deviation": 800.0}, "depth_deviation is 800.0, expected at most 10"),
+        ({"add": (0.1, 0.2)}, r"add has shape \(2,\), expected one number"),
     ],
 )
 def test_what_is_no_flow_is_refused(change, message):

@@ -1,5 +1,7 @@
 """Bad input is refused at the border, by name, value and expectation; nothing moves then."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,6 +59,9 @@ def test_what_is_no_market_is_refused(candles, change, message):
         (lambda: Reward(gamma=-1.0), "gamma is -1.0"),
         (lambda: Risk(max_drawdown=float("nan")), "max_drawdown is nan"),
         (lambda: Risk(ruin=1.0), "ruin is 1.0, expected a share below 1"),
+        (lambda: Reward(gamma=[1.0, 2.0]), r"gamma has shape \(2,\), expected one number"),
+        (lambda: Settings(can_short="no"), "can_short is 'no', expected bool"),
+        (lambda: Settings(book=1), "book is 1, expected BookFlow or NoneType"),
     ],
 )
 def test_what_is_no_setting_is_refused(make, message):
@@ -71,6 +76,10 @@ def test_what_is_no_setting_is_refused(make, message):
         (lambda one: TradingEnvironment(one, 0), "n_copies is 0"),
         (lambda one: TradingEnvironment(one, seed=-1), "seed is -1"),
         (lambda one: TradingEnvironment(one, threads=True), "threads is True"),
+        (
+            lambda one: TradingEnvironment([one, replace(one, observation=one.observation[:, :30].copy())]),
+            r"markets have \[56, 30\] slots",
+        ),
         (lambda one: TradingEnvironment(one, 1, Settings(episode_length=50)), "BTC/USDT has only 49 steps"),
         (lambda one: TradingEnvironment(one, 1, Settings(cash="0.000000001")), "cash is 0.000000001, expected whole"),
         (lambda one: TradingEnvironment(one, 1, Settings(cash=10**12)), "cash is 1000000000000, expected whole steps"),
@@ -118,6 +127,19 @@ def test_a_bad_output_moves_nothing(one):
             environment.step(np.zeros(3), good._replace(**{name: array}))
     with pytest.raises(ValueError, match="reward is float64"):
         environment.step(np.zeros(3), Transition(good.observation, frozen, good.terminated, good.truncated))
+    with pytest.raises(ValueError, match="reward is <class 'list'>"):
+        environment.step(np.zeros(3), good._replace(reward=[0.0, 0.0, 0.0]))
+    assert (environment.state() == before).all()
+
+
+def test_an_array_that_shrinks_between_two_steps_is_not_written_beyond_its_end(one):
+    environment = TradingEnvironment(one, 3)
+    environment.reset()
+    out = environment.step(np.zeros(3), environment.empty())
+    before = environment.state()
+    out.reward.resize(0, refcheck=False)
+    with pytest.raises(ValueError, match="an array was resized"):
+        environment.step(np.zeros(3), out)
     assert (environment.state() == before).all()
 
 
@@ -129,6 +151,11 @@ def test_a_bad_start_or_state_is_refused(one):
         ({"pairs": 0, "rows": [1, 49]}, "row is 49, expected 0 to 48 of BTC/USDT"),
         ({"seed": 2.5}, "seed is 2.5"),
         ({"out": np.zeros((2, 57), dtype=np.float32)}, "out is float32"),
+        ({"out": np.zeros((56, 2), dtype=np.float32).T}, "out is float32 .*expected a writable, C-contiguous"),
+        ({"out": [0.0]}, "out is <class 'list'>"),
+        ({"pairs": [0.5, 0.0]}, "pairs is float64"),
+        ({"pairs": [0, 0, 0]}, r"pairs is int64 of shape \(3,\)"),
+        ({"pairs": 0, "rows": True}, "rows is bool"),
     ]:
         with pytest.raises(ValueError, match=message):
             environment.reset(**arguments)
@@ -140,6 +167,12 @@ def test_a_bad_start_or_state_is_refused(one):
     for bad in ("pair", "row", "newest", "pause_reason"):
         broken = state.copy()
         broken.view(environment.copies.dtype)[bad] = 10**6
+        with pytest.raises(ValueError, match="state has"):
+            environment.restore(broken, seed=0)
+    for change in ({"row": 49}, {"lots": np.nan}):  # a copy at its end that is not done would step beyond the data
+        broken = state.copy()
+        for name, value in change.items():
+            broken.view(environment.copies.dtype)[name] = value
         with pytest.raises(ValueError, match="state has"):
             environment.restore(broken, seed=0)
 

@@ -1,5 +1,8 @@
 """What must hold for every path: independence, causality, endings, restarts (LOB-40, ENV-1)."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -141,6 +144,21 @@ def test_a_restored_state_continues_bit_for_bit(pairs):
     for action in actions[170:]:
         for ours, theirs in zip(other.step(action), environment.step(action), strict=True):
             assert ours.tobytes() == theirs.tobytes()
+
+
+def test_a_pickle_and_a_copy_continue_bit_for_bit(pairs):
+    actions = np.random.default_rng(4).uniform(-1, 1, (200, 5))
+    environment = TradingEnvironment(pairs, 5, SETTINGS, seed=8, threads=2, first_stream=3)
+    pickle.loads(pickle.dumps(environment)).reset()  # before its first episode, too
+    environment.reset(11)
+    for action in actions[:120]:
+        environment.step(action)
+    others = pickle.loads(pickle.dumps(environment)), copy.deepcopy(environment)
+    for action in actions[120:]:
+        step = environment.step(action)
+        for other in others:
+            for ours, theirs in zip(other.step(action), step, strict=True):
+                assert ours.tobytes() == theirs.tobytes()
 
 
 def test_arrays_of_the_caller_are_written_in_place(pairs):

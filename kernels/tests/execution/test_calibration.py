@@ -29,6 +29,26 @@ def test_a_fit_without_noise_is_exact():
     assert fit.slippage().bps(1.0, 100.0, 50.0) == pytest.approx(1.5 + 0.8 * 50 * 0.1)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_estimates_and_errors_are_those_of_the_textbook(seed):
+    """Least squares by NumPy's solver, and HC3 by its matrix formula; orders that hardly differ cost no digits."""
+    fills = make_fills(60, seed)
+    fit = calibrate_slippage(fills)
+    paid = fills["side"] * (fills["fill_price"] / fills["mid_price"] - 1) * 1e4
+    X = np.column_stack([np.ones(60), fills["volatility_bps"] * np.sqrt(fills["size"] / fills["liquidity"])])
+    beta = np.linalg.lstsq(X, paid, rcond=None)[0]
+    bread, residual = np.linalg.inv(X.T @ X), paid - X @ beta
+    leverage = np.einsum("ij,jk,ik->i", X, bread, X)
+    errors = np.sqrt(np.diag(bread @ (X.T * (residual / (1 - leverage)) ** 2) @ X @ bread))
+    assert (fit.half_spread_bps, fit.k) == pytest.approx(tuple(beta), rel=1e-9)
+    assert (fit.half_spread_error, fit.k_error) == pytest.approx(tuple(errors), rel=1e-9)
+    shifted = fills | {"size": 1e4 * (1 + 1e-6 * np.random.default_rng(seed).random(60)), "liquidity": np.ones(60)}
+    shifted["volatility_bps"] = np.ones(60)
+    paid = 1.5 + 0.8 * np.sqrt(shifted["size"])
+    shifted["fill_price"] = fills["mid_price"] * (1 + fills["side"] * paid * 1e-4)
+    assert calibrate_slippage(shifted).k == pytest.approx(0.8, abs=1e-4)
+
+
 def test_the_stated_errors_are_those_of_repeated_fits():
     """95% intervals hold the truth in about 95 of 100 samples, and the errors are the spread of the estimates."""
     fits = [calibrate_slippage(make_fills(200, seed)) for seed in range(400)]
@@ -48,5 +68,9 @@ def test_too_few_fills_or_fills_alike_are_refused():
         calibrate_slippage({name: column for name, column in make_fills(40).items() if name != "mid_price"})
     with pytest.raises(ValueError, match=r"side is 0, expected 1 or -1|side is 0.0, expected 1 or -1"):
         calibrate_slippage(make_fills(40) | {"side": np.zeros(40)})
+    with pytest.raises(ValueError, match=r"volatility_bps at \[0\] is -1.0, expected a finite number of at least 0"):
+        calibrate_slippage(make_fills(40) | {"volatility_bps": np.full(40, -1.0)})
+    with pytest.raises(ValueError, match=r"differs in fill 7 alone, expected it in more of them"):
+        calibrate_slippage(alike | {"size": np.where(np.arange(40) == 7, 9.0, 1.0)})
     with pytest.raises(ValueError, match=r"size at \[0\] is nan, expected a finite number"):
         calibrate_slippage(make_fills(40) | {"size": np.full(40, np.nan)})

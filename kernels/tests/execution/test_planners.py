@@ -44,7 +44,7 @@ def test_a_pov_never_exceeds_its_share_and_adds_up_with_what_is_left(lots, volum
     sent = np.abs(np.cumsum(plan["lots"]))
     traded = np.cumsum(volume)[plan["time_ms"] // 60_000 - 1]
     assert (sent <= traded * participation + 1e-6).all()
-    assert (np.abs(plan["lots"][:-1]) >= minimum).all()
+    holds_together(plan, lots, minimum)
 
 
 def test_plans_by_hand():
@@ -56,6 +56,10 @@ def test_plans_by_hand():
     plan, left = pov(50, 0, [100, 0, 200, 5], min_child_lots=12)
     assert plan.tolist() == [(180_000, 30)]
     assert left == 20
+    plan, left = pov(25, 0, [100, 100, 100], min_child_lots=10)  # 10, then 10, would leave a child of 5
+    assert plan.tolist() == [(60_000, 10), (180_000, 15)]
+    assert left == 0
+    assert vwap(10, 0, 100, [1e308, 1e308]).tolist() == [(0, 5), (50, 5)]  # whose sum is no double
 
 
 @given(mid=st.floats(1, 1e5), offset=st.floats(0, 500))
@@ -70,7 +74,11 @@ def test_an_offset_price_lies_on_the_grid_and_never_nearer_than_asked(mid, offse
 def test_what_is_no_plan_is_refused_by_name():
     with pytest.raises(ValueError, match="lots is 0, expected a whole number not 0"):
         twap(0, 0, 1)
-    with pytest.raises(ValueError, match="parts is 0, expected a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"lots is 10{19}, expected a whole number from -10+ to 10+"):
+        twap(10**19, 0, 1)
+    with pytest.raises(ValueError, match=r"start_ms is 0\.5, expected a whole number"):
+        twap(1, 0.5, 1)
+    with pytest.raises(ValueError, match="parts is 0, expected a whole number from 1 to"):
         twap(1, 0, 1, parts=0)
     with pytest.raises(ValueError, match="expected volumes in one dimension, not all 0"):
         vwap(1, 0, 1, [0.0, 0.0])

@@ -63,7 +63,7 @@ cdef inline void add(Live* live, int32_t side, int32_t tick, int64_t lots) noexc
 cdef inline void open_book(Live* live, const FlowTable* flow, uint64_t key, double volume) noexcept nogil:
     """Draw the levels of a new book."""
     cdef int32_t level
-    cdef uint64_t bits
+    cdef uint64_t bits = 0
     book_clear(&live.book)
     live.tape.n_trades = live.tape.n_events = 0
     live.key, live.counter, live.volume, live.next_id, live.n_ids = key, 0, volume, OWN + 1, 0

@@ -5,29 +5,23 @@ another one writes and every draw comes from its own counters, so neither their 
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
-from libc.math cimport fabs, isfinite, trunc
+from libc.math cimport isfinite
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from tradekernels.environment._book cimport FlowTable, Live
-from tradekernels.environment._fill cimport FOR_START, Trade, money, price, send, units
+from tradekernels.environment._episode cimport begin, settle
+from tradekernels.environment._fill cimport Trade, send
+from tradekernels.environment._look cimport observe
+from tradekernels.environment._order cimport wanted_lots
 from tradekernels.environment._reward cimport Reward, potential, total
-from tradekernels.environment._risk cimport peak_of, push_peak, refusal, watch_bar
-from tradekernels.environment._state cimport (
-    BANKRUPTCY, BAR, Copy, MIN_NOTIONAL, ORDERS_PER_MINUTE, Pair, Row, Settings,
-)
-from tradekernels.execution._random cimport below, philox
-from tradekernels.observation._observation cimport (
-    BOUGHT, CASH, N_AGENT_FIELDS, N_AGENT_SLOTS, N_BAR_FIELDS, UNITS, WINDOW, agent_slots, clipped,
-)
+from tradekernels.environment._state cimport BAR, Copy, Pair, Row, Settings
+from tradekernels.observation._observation cimport WINDOW
 from tradekernels.orderbook._matching cimport book_start, book_stop, tape_start, tape_stop
 
 ctypedef fused number:
     float
     double
-
-cdef enum:
-    AGENT = 21          # first agent slot
 
 cdef extern from *:
     """
@@ -44,116 +38,6 @@ cdef inline void fetch_lines(const char* address, Py_ssize_t n_bytes) noexcept n
     cdef Py_ssize_t line
     for line in range(0, n_bytes, 64):
         prefetch(address + line)
-
-
-cdef inline double wanted_lots(Copy* it, const Settings* s, const Pair* pair, const Row* now,
-                               double weight) noexcept nogil:
-    """Return the order (lots, negative to sell) towards a weight of the worth: the difference, quantised (ENV-2)."""
-    cdef double close = price(pair, now.close), target, order
-    cdef int reason
-    weight = clipped(weight, s.lowest_weight, 1.0)
-    if weight != 0.0 and fabs(weight - units(pair, it.lots) * close / it.worth) < s.dead_band:
-        return 0.0
-    target = trunc(weight * it.worth / (close * pair.lot_part / pair.lot_whole))
-    order = target - it.lots
-    if order == 0.0:
-        return 0.0
-    if fabs(order) * now.close < pair.least:
-        it.refusals[MIN_NOTIONAL] += 1
-        return 0.0
-    if fabs(target) > fabs(it.lots) or target * it.lots < 0.0:
-        reason = refusal(it, s, now.close_time, units(pair, target), units(pair, fabs(order)) * close)
-        if reason >= 0:
-            it.refusals[reason] += 1
-            # A reversal that is refused still closes: exits are always allowed.
-            order = -it.lots if target * it.lots < 0.0 and fabs(it.lots) * now.close >= pair.least else 0.0
-    return order
-
-
-cdef inline double settle(Copy* it, const Settings* s, const Pair* pair, const Row* now, const Row* next,
-                          const Trade* trade) noexcept nogil:
-    """Mark the copy at the close of `next`, set `done` (1 ruined, 2 at its end) and return the reward."""
-    cdef double was = it.worth, phi = it.potential, gain
-    cdef double worst = it.cash + it.lots * (next.low if it.lots > 0.0 else next.high) * pair.atoms
-    cdef bint ruined = worst <= 0.0
-    if ruined:  # liquidated inside the bar
-        it.cash = it.lots = worst = 0.0
-    it.row += 1
-    it.worth = money(pair, it.cash + it.lots * next.close * pair.atoms)
-    ruined = ruined or it.worth <= s.ruin * it.start_worth
-    watch_bar(it, s, next.close_time, was, money(pair, worst))
-    push_peak(it)
-    # A potential of 0 at the true end keeps the best policy what it is (Ng, Harada and Russell, ICML 1999).
-    it.potential = 0.0 if ruined else potential(&s.reward, units(pair, it.lots), next.atr, it.worth, peak_of(it))
-    gain = total(&s.reward, it.worth, was, it.potential, phi, trade.notional, now.daily_volume, trade.closed)
-    it.reward += gain
-    it.done = 1 if ruined else 2 if it.row >= it.end else 0
-    it.refusals[BANKRUPTCY] += ruined
-    return gain
-
-
-cdef inline void begin(Copy* it, const Settings* s, const Pair* pairs, const Row** rows, Py_ssize_t n_pairs,
-                       unsigned long long seed, unsigned long long stream, long long at_pair,
-                       long long at_row) noexcept nogil:
-    """Start a new episode, at the given pair and row where they are not negative."""
-    cdef unsigned long long[4] words
-    cdef const Pair* pair
-    cdef int k
-    it.episode += 1
-    philox(seed, stream, <unsigned long long> it.episode, 0, FOR_START, words)
-    it.pair = (at_pair if at_pair >= 0 else <long long> below(words[0], n_pairs) if s.random_start
-               else <long long> (stream % <unsigned long long> n_pairs))
-    pair = &pairs[it.pair]
-    it.start = pair.first
-    if at_row >= 0:
-        it.start = at_row
-    elif s.random_start:
-        it.start += <long long> below(words[1], pair.last - pair.first + 1 - (s.episode_length or 1))
-    it.end = pair.last
-    if s.episode_length and it.start + s.episode_length < it.end:
-        it.end = it.start + s.episode_length
-    it.row = it.start
-    it.cash = pair.cash
-    it.worth = it.start_worth = money(pair, pair.cash)
-    it.lots = it.opened = it.fees = it.slippage = it.turnover = it.reward = 0.0
-    it.done = it.n_trades = it.order_at = it.newest = it.peak_head = it.peak_count = it.pause_reason = 0
-    it.paused_until = -(1LL << 62)
-    memset(it.refusals, 0, sizeof(it.refusals))
-    memset(it.bars, 0, sizeof(it.bars))
-    for k in range(ORDERS_PER_MINUTE):
-        it.order_times[k] = -(1LL << 62)
-    push_peak(it)
-    it.potential = potential(&s.reward, 0.0, rows[it.pair][it.row].atr, it.worth, it.worth)
-
-
-cdef inline void window_sums(const double* bars, Py_ssize_t newest, double* out) noexcept nogil:
-    """Write what `window_sums` of the observation does, in the same order of additions, eight lanes at a time."""
-    cdef double[BAR] sums
-    cdef Py_ssize_t row, k
-    for k in range(BAR):
-        sums[k] = 0.0
-    for row in range(newest + 1, WINDOW):
-        for k in range(BAR):
-            sums[k] += bars[row * BAR + k]
-    for row in range(newest + 1):
-        for k in range(BAR):
-            sums[k] += bars[row * BAR + k]
-    memcpy(out, sums, N_BAR_FIELDS * sizeof(double))
-
-
-cdef inline void observe(const Copy* it, const Pair* pair, const Row* row, const float* market, Py_ssize_t n_slots,
-                         float* out) noexcept nogil:
-    """Write the market's slots of this row and the copy's own (OBS-21 to OBS-26)."""
-    cdef double[N_AGENT_FIELDS] agent
-    cdef double[N_AGENT_SLOTS] slots
-    cdef int k
-    agent[CASH] = money(pair, it.cash)
-    agent[UNITS] = units(pair, it.lots)
-    window_sums(it.bars, it.newest, &agent[BOUGHT])
-    agent_slots(agent, price(pair, row.close), slots)
-    memcpy(out, market, n_slots * sizeof(float))
-    for k in range(N_AGENT_SLOTS):
-        out[AGENT + k] = <float> slots[k]
 
 
 cdef inline double step_one(Copy* it, const Settings* s, const FlowTable* flow, Live* live, const Pair* pairs,
@@ -278,6 +162,8 @@ cdef class Engine:
         cdef Py_ssize_t k
         cdef Copy* it
         cdef Live* live = &self.books[thread] if self.books != NULL else NULL
+        if min(observation.shape[0], reward.shape[0], terminated.shape[0], truncated.shape[0], action.shape[0]) < last:
+            raise ValueError(f"an array was resized since its check, expected {self.n_copies} copies in each")
         with nogil:
             for k in range(first, last):
                 it = &self.copies[k]

@@ -3,7 +3,7 @@
 Candle fidelity fills at a formula's price near the next open, book fidelity in a live book inside the candle.
 """
 
-from libc.math cimport ceil, fabs, floor
+from libc.math cimport ceil, fabs, floor, fmax, fmin
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from tradekernels.environment._book cimport (
@@ -58,16 +58,29 @@ cdef inline double affordable(const Pair* pair, double cash, double spent, doubl
     """Return how many of `lots` at `ticks` the cash pays for, fee included, after a notional `spent` before them."""
     cdef double part = pair.maker_part if maker else pair.fee_part
     cdef double whole = pair.maker_whole if maker else pair.fee_whole
-    cdef double most, each = ticks * pair.atoms
+    cdef double most, middle, low = 0.0, each = ticks * pair.atoms
+    cdef int k
     if cost_atoms(pair, spent + lots * ticks, maker) <= cash:
         return lots
     if part > 0.0:
         each += ticks * whole / part * pair.fee_atoms
     most = floor((cash - cost_atoms(pair, spent, maker)) / each) + 1.0  # the fees of both may round up once
     most = most if most < lots else lots
-    while most > 0.0 and cost_atoms(pair, spent + most * ticks, maker) > cash:
+    for k in range(2):
+        if most <= 0.0:
+            return 0.0
+        if cost_atoms(pair, spent + most * ticks, maker) <= cash:
+            return most
         most -= 1.0
-    return most if most > 0.0 else 0.0
+    for k in range(64):  # a quote step is worth many lots: halve the range, in which the cost never falls
+        middle = floor(0.5 * (low + most + 1.0))
+        if middle <= low:
+            break
+        if cost_atoms(pair, spent + middle * ticks, maker) <= cash:
+            low = middle
+        else:
+            most = middle - 1.0
+    return low
 
 
 cdef inline Fill fill_at_open(const Settings* s, const Pair* pair, const Row* now, const Row* next, double cash,
@@ -110,8 +123,10 @@ cdef inline Fill fill_in_book(const FlowTable* flow, Live* live, const Pair* pai
         if side > 0.0:
             size = affordable(pair, cash, 0.0, ticks, size, True)
         if size > 0.0:
-            if (next.low < ticks) if side > 0.0 else (next.high > ticks):
-                got.lots = size  # the market trades through it, whatever else happens
+            # The market trades through it, whatever else happens. The open comes before the order does: a candle that
+            # only runs away from it has a worst price beyond the order's, but never came back to fill it.
+            if (next.low < fmin(ticks, next.open)) if side > 0.0 else (next.high > fmax(ticks, next.open)):
+                got.lots = size
             else:
                 got.lots = <double> queue(live, flow, direction, level, <int64_t> size, flow.events - before)
             got.notional = got.lots * ticks

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._environment import sizes
+from .border import check_action, check_out, read_state, starts, whole
 from .build import Engine
 from .flow import FLOW
 from .markets import PAIR, ROW, Market
@@ -36,6 +37,8 @@ class TradingEnvironment:
 
     A copy whose episode has ended begins the next one at the following step, whatever its action, with reward 0
     (Gymnasium's next-step autoreset): mask that transition when learning.
+
+    It can be pickled and copied, and goes on from there bit for bit.
 
     The path of copy i follows from the seed, `first_stream + i` and its actions alone: it is the same, bit for bit, for
     any number of copies and threads.
@@ -71,18 +74,22 @@ class TradingEnvironment:
     ) -> None:
         self.markets = (markets,) if isinstance(markets, Market) else tuple(markets)
         self.settings = settings or Settings()
-        self.n_copies = _whole("n_copies", n_copies, 1)
-        self.threads = min(_whole("threads", threads, 1), self.n_copies)
+        self.n_copies = whole("n_copies", n_copies, 1)
+        self.threads = min(whole("threads", threads, 1), self.n_copies)
         if not self.markets:
             raise ValueError("markets is empty, expected at least one")
-        widths = {one.pair: one.observation.shape[1] for one in self.markets}
-        if len(set(widths.values())) > 1:
+        widths = [one.observation.shape[1] for one in self.markets]
+        if len(set(widths)) > 1:
             raise ValueError(f"markets have {widths} slots, expected one number")
-        self.n_slots = self.markets[0].observation.shape[1]
+        self.n_slots = widths[0]
         length = self.settings.episode_length or 1
         for one in self.markets:
             if one.last - one.first < length:
                 raise ValueError(f"episode_length is {length}, {one.pair} has only {one.last - one.first} steps")
+        self._arguments: dict[str, Any] = {  # what a pickle is made again from
+            "markets": self.markets, "n_copies": self.n_copies, "settings": self.settings, "threads": self.threads,
+            "first_stream": whole("first_stream", first_stream, 0),
+        }  # fmt: skip
         self._copies = np.zeros(self.n_copies, dtype=COPY)
         self.copies = self._copies.view()  # the state of every copy, to be looked at
         self.copies.flags.writeable = False
@@ -94,9 +101,9 @@ class TradingEnvironment:
             np.empty(0, dtype=np.uint8) if self.settings.book is None else self.settings.book.record().view(np.uint8),
             self._copies.view(np.uint8),
             self.threads,
-            _whole("first_stream", first_stream, 0),
+            self._arguments["first_stream"],
         )
-        self._engine.reseed(_whole("seed", seed, 0))
+        self._reseed(seed)
         self._parts = np.linspace(0, self.n_copies, self.threads + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._begun, self._checked = False, self.empty()
@@ -126,11 +133,12 @@ class TradingEnvironment:
             To be written instead of a new array.
         """
         if seed is not None:
-            self._engine.reseed(_whole("seed", seed, 0))
-        pairs, rows = self._starts(pairs, rows)
+            whole("seed", seed, 0)
+        pairs, rows = starts(self.markets, self.n_copies, pairs, rows)
         observation = self.empty().observation if out is None else out
-        if not (observation.shape == (self.n_copies, self.n_slots) and observation.dtype == np.float32):
-            raise ValueError(f"out is {_words(observation)}, expected float32 of {(self.n_copies, self.n_slots)}")
+        check_out("out", observation, (self.n_copies, self.n_slots), np.float32)
+        if seed is not None:
+            self._reseed(seed)
         self._engine.reset(pairs, rows, observation)
         self._begun = True
         return observation
@@ -155,7 +163,10 @@ class TradingEnvironment:
         if not self._begun:
             raise RuntimeError("step before reset: no episode has begun")
         out = self.empty() if out is None else out
-        self._check(action)
+        check_action(action, self.n_copies)
+        bad = self._engine.first_bad(action)
+        if bad >= 0:
+            raise ValueError(f"action of copy {bad} is {action[bad]}, expected a finite weight")
         if out is not self._checked:  # the arrays of the last step need no second look
             self._check_out(out)
             self._checked = out
@@ -199,71 +210,29 @@ class TradingEnvironment:
         seed : int
             That of the environment which gave the state.
         """
-        state = np.asarray(state)
-        if state.dtype != np.uint8 or state.shape != (self.n_copies * COPY.itemsize,):
-            expected = f"uint8 of shape {(self.n_copies * COPY.itemsize,)}"
-            raise ValueError(f"state is {_words(state)}, expected {expected}")
-        copies = state.view(COPY)
-        spans = np.array([(one.first, one.last) for one in self.markets])
-        if not ((copies["pair"] >= 0) & (copies["pair"] < len(spans))).all():
-            raise ValueError("state has a pair that is none of the markets")
-        first, last = spans[copies["pair"]].T
-        if not ((first <= copies["row"]) & (copies["row"] <= copies["end"]) & (copies["end"] <= last)).all():
-            raise ValueError("state has a row that its market does not have")
-        rings = (("newest", 20), ("order_at", 60), ("peak_count", 513), ("pause_reason", len(REASONS)))
-        if any(((copies[name] < 0) | (copies[name] >= size)).any() for name, size in rings):
-            raise ValueError("state has an index beyond its ring: it is not one that `state` gave")
-        self._engine.reseed(_whole("seed", seed, 0))
+        copies = read_state(state, self.markets, self.n_copies)
+        self._reseed(seed)
         self._copies[:] = copies
         self._begun = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"arguments": self._arguments, "seed": self._seed, "state": self.state() if self._begun else None}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__init__(**saved["arguments"], seed=saved["seed"])  # type: ignore[misc]
+        if saved["state"] is not None:
+            self.restore(saved["state"], saved["seed"])
+
+    def _reseed(self, seed: int) -> None:
+        self._seed = whole("seed", seed, 0)
+        self._engine.reseed(self._seed)
 
     def _money(self, atoms: np.ndarray) -> np.ndarray:
         pairs = np.concatenate([one.record(self.settings) for one in self.markets])[self._copies["pair"]]
         return atoms * pairs["atom_part"] / pairs["atom_whole"]
 
-    def _check(self, action: Any) -> None:
-        shape = (self.n_copies,)
-        if not (isinstance(action, np.ndarray) and action.shape == shape and action.flags.c_contiguous):
-            raise ValueError(f"action is {_words(action)}, expected a contiguous array of shape {shape}")
-        if action.dtype != np.float32 and action.dtype != np.float64:
-            raise ValueError(f"action is {_words(action)}, expected float32 or float64")
-        bad = self._engine.first_bad(action)
-        if bad >= 0:
-            raise ValueError(f"action of copy {bad} is {action[bad]}, expected a finite weight")
-
     def _check_out(self, out: Transition) -> None:
         shape = (self.n_copies,)
         expected = ((*shape, self.n_slots), np.float32), (shape, np.float64), (shape, np.bool_), (shape, np.bool_)
         for name, array, (its_shape, dtype) in zip(Transition._fields, out, expected, strict=True):
-            flags = array.flags
-            if array.shape != its_shape or array.dtype != dtype or not (flags.c_contiguous and flags.writeable):
-                raise ValueError(f"{name} is {_words(array)}, expected writable {dtype.__name__} of {its_shape}")
-
-    def _starts(self, pairs: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-        drawn = np.full(self.n_copies, -1, dtype=np.int64)
-        if rows is not None and pairs is None:
-            if len(self.markets) > 1:
-                raise ValueError(f"rows without pairs, expected both where there are {len(self.markets)} markets")
-            pairs = 0
-        if pairs is None:
-            return drawn, drawn
-        chosen = np.ascontiguousarray(np.broadcast_to(np.asarray(pairs, dtype=np.int64), drawn.shape))
-        if not ((chosen >= 0) & (chosen < len(self.markets))).all():
-            raise ValueError(f"pairs is {pairs}, expected 0 to {len(self.markets) - 1}")
-        if rows is None:
-            return chosen, drawn
-        starts = np.ascontiguousarray(np.broadcast_to(np.asarray(rows, dtype=np.int64), drawn.shape))
-        for start, one in zip(starts, (self.markets[pair] for pair in chosen), strict=True):
-            if not one.first <= start < one.last:
-                raise ValueError(f"row is {start}, expected {one.first} to {one.last - 1} of {one.pair}")
-        return chosen, starts
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not least <= value < 2**64:
-        raise ValueError(f"{name} is {value!r}, expected a whole number from {least} on")
-    return int(value)
-
-
-def _words(array: Any) -> str:
-    return f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else repr(type(array))
+            check_out(name, array, its_shape, dtype)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ..execution import Fees, Latency, Slippage
-from ..execution.decimals import Number, as_numbers, at_least_0
+from ..execution.decimals import Number, as_number, at_least_0
 from .flow import BookFlow
 
 _LATENCY = np.dtype(
@@ -36,6 +36,7 @@ SETTINGS = np.dtype(
     ]
     + [("episode_length", np.int64), ("random_start", np.int64)]
 )  # fmt: skip
+LONGEST_MS = 2.0**61  # longer than any candles last, and still an int64 when a time is added
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Reward:
         if self.form not in ("ratio", "log"):
             raise ValueError(f"form is {self.form!r}, expected 'ratio' or 'log'")
         for name in REWARD.names[1:]:  # type: ignore[index]
-            as_numbers(name, getattr(self, name), 0.0)
+            as_number(name, getattr(self, name), 0.0)
 
     @classmethod
     def growth(cls, form: Literal["ratio", "log"] = "log") -> Reward:
@@ -144,6 +145,12 @@ class Risk:
             raise ValueError(f"ruin is {self.ruin}, expected a share below 1")
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "costs": (Costs,), "reward": (Reward,), "risk": (Risk,), "can_short": (bool,), "random_start": (bool,),
+    "book": (BookFlow, type(None)),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything about an environment but its markets.
@@ -178,7 +185,11 @@ class Settings:
     book: BookFlow | None = None
 
     def __post_init__(self) -> None:
-        as_numbers("dead_band", self.dead_band, 0.0)
+        as_number("dead_band", self.dead_band, 0.0)
+        for name, kinds in _KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected {expected}")
         if at_least_0("cash", self.cash) == 0:
             raise ValueError(f"cash is {self.cash!r}, expected a number above 0")
         length = self.episode_length
@@ -195,7 +206,7 @@ class Settings:
         out["k"], out["reward"] = self.costs.slippage.k, self.reward.record()
         for name in ("position_limit", "notional_limit", "max_drawdown", "max_intrabar_drawdown", "ruin"):
             out[name] = getattr(self.risk, name)
-        out["pause_ms"] = self.risk.pause_s * 1000
+        out["pause_ms"] = min(self.risk.pause_s * 1000, LONGEST_MS)
         out["lowest_weight"], out["dead_band"] = -1.0 if self.can_short else 0.0, self.dead_band
         out["episode_length"], out["random_start"] = self.episode_length or 0, self.random_start
         return out

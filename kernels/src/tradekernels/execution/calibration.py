@@ -42,7 +42,7 @@ def calibrate_slippage(fills: Mapping[str, Any]) -> SlippageFit:
     ----------
     fills : Mapping or pandas.DataFrame
         side (1 for a buy, -1 for a sell), fill_price and mid_price (at decision; quote currency), size and liquidity
-        (one unit, above 0), volatility_bps (over the time in which `liquidity` trades); one value per fill.
+        (one unit, above 0), volatility_bps (at least 0, over the time in which `liquidity` trades); one value per fill.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def calibrate_slippage(fills: Mapping[str, Any]) -> SlippageFit:
     missing = [name for name in COLUMNS if name not in fills]
     if missing:
         raise ValueError(f"fills has no column {missing[0]!r}, expected {', '.join(COLUMNS)}")
-    columns = {name: as_numbers(name, fills[name]) for name in COLUMNS}
+    columns = {name: as_numbers(name, fills[name], 0.0 if name == "volatility_bps" else -np.inf) for name in COLUMNS}
     lengths = {name: column.shape for name, column in columns.items()}
     n_fills = columns["side"].size
     if set(lengths.values()) != {(n_fills,)}:
@@ -66,19 +66,26 @@ def calibrate_slippage(fills: Mapping[str, Any]) -> SlippageFit:
         if not (columns[name] > 0).all():
             raise ValueError(f"{name} is {columns[name].min()}, expected a number above 0")
     paid = columns["side"] * (columns["fill_price"] / columns["mid_price"] - 1) * 1e4
-    impact = columns["volatility_bps"] * np.sqrt(columns["size"] / columns["liquidity"])
-    if np.ptp(impact) <= 1e-9 * max(1.0, float(np.abs(impact).max())):
+    impact = columns["volatility_bps"] * np.sqrt(columns["size"]) / np.sqrt(columns["liquidity"])
+    mean = impact.mean()
+    spread = impact - mean  # centred, so that orders which differ by little cost no digits
+    scatter = spread @ spread
+    if np.ptp(impact) <= 1e-9 * max(1.0, float(impact.max())):
         raise ValueError(f"volatility x sqrt(size/liquidity) is {impact[0]} in every fill, expected orders that differ")
+    leverage = 1 / n_fills + spread**2 / scatter
+    if leverage.max() > 1 - 1e-9:
+        row = int(leverage.argmax())
+        raise ValueError(f"volatility x sqrt(size/liquidity) differs in fill {row} alone, expected it in more of them")
 
-    X = np.column_stack([np.ones(n_fills), impact])
-    inverse = np.linalg.inv(X.T @ X)
-    half_spread, k = inverse @ X.T @ paid
-    residual = paid - X @ (half_spread, k)
-    leverage = ((X @ inverse) * X).sum(axis=1)
-    scores = X * (residual / (1 - leverage))[:, None]
-    covariance = inverse @ (scores.T @ scores) @ inverse
-    half_spread_error, k_error = np.sqrt(np.diag(covariance))
-    deviation = np.sqrt(residual @ residual / (n_fills - 2))
+    k = spread @ (paid - paid.mean()) / scatter
+    residual = paid - paid.mean() - k * spread
+    # Each estimate is a sum of weights x paid: its error adds up what the fills' own noise contributes.
+    noise = residual / (1 - leverage)
     return SlippageFit(
-        float(k), float(k_error), float(half_spread), float(half_spread_error), n_fills, float(deviation)
+        k=float(k),
+        k_error=float(np.linalg.norm(spread / scatter * noise)),
+        half_spread_bps=float(paid.mean() - k * mean),
+        half_spread_error=float(np.linalg.norm((1 / n_fills - mean * spread / scatter) * noise)),
+        n_fills=n_fills,
+        residual_bps=float(np.sqrt(residual @ residual / (n_fills - 2))),
     )

@@ -59,6 +59,14 @@ def as_numbers(name: str, values: Any, least: float = -np.inf) -> np.ndarray:
     return array
 
 
+def as_number(name: str, value: Any, least: float = -np.inf) -> float:
+    """Return one finite number of at least `least`."""
+    number = as_numbers(name, value, least)
+    if number.ndim:
+        raise ValueError(f"{name} has shape {number.shape}, expected one number")
+    return float(number)
+
+
 def together(**columns: np.ndarray) -> list[np.ndarray]:
     """Return arrays of one shape, scalars repeated; the error names the columns that do not fit."""
     try:

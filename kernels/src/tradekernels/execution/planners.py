@@ -13,6 +13,7 @@ import numpy as np
 from .decimals import as_numbers
 from .quantiser import Quantiser
 
+LARGEST = 10**15  # lots or ms: as far as doubles tell neighbours apart in every division below
 CHILD = np.dtype([("time_ms", np.int64), ("lots", np.int64)])  # one child order; lots are negative for a sale
 
 
@@ -39,7 +40,7 @@ def twap(lots: int, start_ms: int, duration_ms: int, parts: int = 6, min_child_l
     ValueError
         If a number is out of its range.
     """
-    _check(lots=(lots, None), duration_ms=(duration_ms, 1), parts=(parts, 1), min_child_lots=(min_child_lots, 1))
+    _check(lots, start_ms, min_child_lots, duration_ms=duration_ms, parts=parts)
     parts = max(1, min(parts, abs(lots) // min_child_lots))
     return vwap(lots, start_ms, duration_ms, np.ones(parts))
 
@@ -55,21 +56,18 @@ def vwap(lots: int, start_ms: int, duration_ms: int, profile: Any, min_child_lot
 
     The others, the result and the errors are those of `twap`.
     """
-    _check(lots=(lots, None), duration_ms=(duration_ms, 1), min_child_lots=(min_child_lots, 1))
+    _check(lots, start_ms, min_child_lots, duration_ms=duration_ms)
     weights = as_numbers("profile", profile, 0.0)
-    if weights.ndim != 1 or not weights.sum() > 0:
+    if weights.ndim != 1 or not weights.any():
         raise ValueError(f"profile is {profile!r}, expected volumes in one dimension, not all 0")
-    share, size = np.cumsum(weights) / weights.sum(), abs(lots)
+    share, size = np.cumsum(weights / weights.max()), abs(lots)
+    share /= share[-1]
     due = np.append(np.floor(share[:-1] * size + 1e-9).astype(np.int64), size)  # 1e-9: 0.1 + 0.2 is 0.3 here
-    start = start_ms + np.arange(len(weights), dtype=np.int64) * duration_ms // len(weights)
     children, sent = [], 0
-    for k, until in enumerate(due):
-        rest_too_small = 0 < size - until < min_child_lots
-        if until - sent >= min_child_lots and not rest_too_small:
-            children.append((start[k], until - sent))
+    for k, until in enumerate(due.tolist()):
+        if _may_send(sent, until, size, min_child_lots):
+            children.append((start_ms + k * duration_ms // len(weights), until - sent))
             sent = until
-    if sent < size:
-        children.append((start[-1], size - sent))
     plan = np.array(children, dtype=CHILD)
     plan["lots"] *= -1 if lots < 0 else 1
     return plan
@@ -86,14 +84,15 @@ def pov(
     volume_lots : array_like of int, shape (n_intervals,)
         Traded by others in each interval from `start_ms` on.
     participation : float
-        Share in (0, 1]; what rounding or `min_child_lots` holds back is made up later.
+        Share in (0, 1]; what rounding or `min_child_lots` holds back is made up later, so that no child is smaller
+        unless the parent is.
     interval_ms : int
     min_child_lots : int
         20 quote units are `ceil(20 / (price x lot_size))` lots.
 
     The others and the errors are those of `twap`.
     """
-    _check(lots=(lots, None), interval_ms=(interval_ms, 1), min_child_lots=(min_child_lots, 1))
+    _check(lots, start_ms, min_child_lots, interval_ms=interval_ms)
     volumes = as_numbers("volume_lots", volume_lots, 0.0)
     if volumes.ndim != 1:
         raise ValueError(f"volume_lots has {volumes.ndim} dimensions, expected 1")
@@ -101,11 +100,10 @@ def pov(
         raise ValueError(f"participation is {participation}, expected a share in (0, 1]")
     children, sent, size = [], 0, abs(lots)
     allowed = np.minimum(np.floor(np.cumsum(volumes) * participation + 1e-9), size).astype(np.int64)
-    for k, until in enumerate(allowed):
-        child = int(until) - sent
-        if child >= min_child_lots or (child > 0 and until == size):
-            children.append((start_ms + (k + 1) * interval_ms, child))
-            sent += child
+    for k, until in enumerate(allowed.tolist()):
+        if _may_send(sent, until, size, min_child_lots):
+            children.append((start_ms + (k + 1) * interval_ms, until - sent))
+            sent = until
     plan = np.array(children, dtype=CHILD)
     plan["lots"] *= -1 if lots < 0 else 1
     return plan, (size - sent) * (-1 if lots < 0 else 1)
@@ -119,9 +117,20 @@ def mid_offset(side: Literal["buy", "sell"], mid_price: Any, offset_bps: float, 
     return grid.price(mid * (1 - offset), "down") if side == "buy" else grid.price(mid * (1 + offset), "up")
 
 
-def _check(**numbers: tuple[Any, int | None]) -> None:
-    for name, (value, least) in numbers.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or (least is None and value == 0) or (least is not None and value < least):
-            expected = "not 0" if least is None else f"of at least {least}"
-            raise ValueError(f"{name} is {value!r}, expected a whole number {expected}")
+def _may_send(sent: int, until: int, size: int, least: int) -> bool:
+    """Whether a child up to `until` is large enough, and leaves nothing or enough for another one."""
+    return until - sent >= min(least, size) and not 0 < size - until < least
+
+
+def _check(lots: int, start_ms: int, min_child_lots: int, **from_1: int) -> None:
+    _whole("lots", lots, -LARGEST, LARGEST)
+    if lots == 0:
+        raise ValueError("lots is 0, expected a whole number not 0")
+    _whole("start_ms", start_ms, -LARGEST, LARGEST)
+    for name, value in ({"min_child_lots": min_child_lots} | from_1).items():
+        _whole(name, value, 1, LARGEST)
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from {least} to {most}")

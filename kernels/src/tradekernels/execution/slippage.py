@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _costs
-from .decimals import as_numbers, together
+from .decimals import as_number, as_numbers, together
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Slippage:
 
     def __post_init__(self) -> None:
         for name in ("k", "spread_bps", "min_half_spread_bps"):
-            as_numbers(name, getattr(self, name), 0.0)
+            as_number(name, getattr(self, name), 0.0)
 
     def half_spread_bps(self, spread_bps: Any = None) -> np.ndarray:
         """Return max(spread/2, min_half_spread)."""
