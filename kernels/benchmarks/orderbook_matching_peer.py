@@ -32,7 +32,7 @@ typedef struct {
 } message;
 typedef struct { int64_t time, taker, maker, lots; int32_t tick, side; } trade;
 #pragma pack(pop)
-typedef struct { uint64_t taker, maker, price; uint32_t lots, left; int32_t side; } oc_trade;  /* as in orderly_chaos.h */
+typedef struct { uint64_t taker, maker, price; uint32_t lots, left; int32_t side; } oc_trade;
 typedef struct { trade *next; int64_t time; } tape;
 
 int32_t oc_book_limit(void *, int32_t, uint64_t, uint32_t, uint64_t, uint32_t *);

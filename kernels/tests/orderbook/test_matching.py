@@ -147,6 +147,15 @@ def test_a_reduction_takes_from_an_icebergs_reserve_first():
     assert (desk.engine.find(1).lots, desk.engine.find(1).hidden) == (2, 0)
 
 
+def test_an_iceberg_is_not_enlarged_beyond_a_thousand_pieces():
+    desk = Desk()
+    desk.send(1, side=1, lots=4, tick=99, peak=2)
+    assert desk.send(1, Kind.MODIFY, lots=2001, tick=99)[1] == [(1, "REJECTED", 2001)]
+    assert desk.reasons == ["BAD_PEAK"]
+    assert desk.send(1, Kind.MODIFY, lots=2000, tick=98)[1] == [(1, "MODIFIED", 2000), (1, "RESTING", 2000)]
+    assert (desk.engine.find(1).lots, desk.engine.find(1).hidden) == (2, 1998)
+
+
 def test_reducing_by_everything_is_a_cancel(desk):
     assert desk.send(4, Kind.REDUCE, lots=4)[1] == [(4, "CANCELLED", 4)]
     assert desk.engine.best.bid == 0

@@ -171,6 +171,18 @@ def test_time_does_not_grow_with_the_levels_of_a_book():
     assert many < 15 * few  # caches grow slower too; a sorted array took 60 times as long
 
 
+@pytest.mark.parametrize("prices", ["tight", "everywhere"])
+def test_a_cleared_book_starts_anew_wherever_its_levels_were(prices):
+    rows = wild_messages(2000, 9, prices, **FLAVOURS["stops"])
+    engine, tapes = MatchingEngine(100, 64), (Tape(), Tape())
+    for tape in tapes:
+        engine.process(rows, tape)
+        assert engine.counts()["live"] > 10
+        engine.clear()
+        assert (engine.check(), engine.rows(), engine.counts()["waiting"]) == (0, [], 0)
+    assert digest(tapes[0]) == digest(tapes[1])
+
+
 def test_a_level_holds_as_many_lots_as_an_arena_can():
     n = 1 << 16
     rows = np.zeros(n, MESSAGE)

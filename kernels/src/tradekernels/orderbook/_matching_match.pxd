@@ -3,11 +3,11 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from ._matching_arena cimport (
-    Book, Order, Terms, find, forget, give_slot, hidden_of, owner_of,
+    Book, Order, Terms, find, forget, give_slot, hidden_of, home_of, mark_of, owner_of,
 )
 from ._matching_far cimport MAX_TICK, NO_ASK, NO_BID, Level
 from ._matching_levels cimport level_at, next_above, next_below, unmark
-from ._matching_memory cimport rarely
+from ._matching_memory cimport prefetch, rarely
 from ._matching_queues cimport dequeue, drop_resting, enqueue, rest
 from ._matching_stops cimport collect_triggered
 from ._matching_tape cimport (
@@ -106,6 +106,7 @@ cdef inline int64_t sweep(Book* book, Tape* tape, int64_t time, int64_t taker, i
                 best[0] = next_above(&book.resting, tick) if side == BUY else next_below(&book.resting, tick)
                 break
             book.orders[slot].prev = 0
+            prefetch(&book.table[home_of(book, mark_of(book.orders[slot].id))])
             if lots == 0:
                 break
     return lots
