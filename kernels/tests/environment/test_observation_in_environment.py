@@ -17,14 +17,18 @@ def observed(candles):
     "book", [None, BookFlow("limit", depth=(0.5, 0.5)), BookFlow()], ids=["candle", "limit", "book"]
 )
 def test_a_whole_observation_is_that_of_the_strategy(observed, book):
-    """One path here, and the same account kept by `AgentWindow`, as a bot keeps it: equal in every slot."""
+    """Two episodes here, and the same account kept by `AgentWindow`, as a bot keeps it: equal in every slot."""
     frame, features = observed
     rows = features.market(frame)
     one = market("BTC/USDT", frame, rows, "15m", first=300)
-    environment = TradingEnvironment(one, 1, Settings(can_short=True, random_start=False, book=book))
+    environment = TradingEnvironment(one, 1, Settings(can_short=True, random_start=False, episode_length=200, book=book))
     np.testing.assert_array_equal(environment.reset()[0], rows[300])
     window, random = AgentWindow(), np.random.default_rng(0)
-    for row in range(301, 700):
+    for row in [*range(301, 501), 300, *range(301, 501)]:
+        if row == 300:  # the next episode: a new account
+            window = AgentWindow()
+            np.testing.assert_array_equal(environment.step(np.ones(1)).observation[0], rows[300])
+            continue
         before = environment.copies[0].copy()
         action = np.array([random.uniform(-1, 1) if row % 3 else 0.0])
         observation = environment.step(action).observation[0]
