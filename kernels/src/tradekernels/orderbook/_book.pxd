@@ -69,7 +69,7 @@ cdef inline void apply_rows(L2* book, const Row* row, const Row* end) noexcept n
 
 
 cdef inline bint failed(const L2* book) noexcept nogil:
-    return book.side[0].failed or book.side[1].failed
+    return book.side[0].far.failed or book.side[1].far.failed
 
 
 cdef class BookState:

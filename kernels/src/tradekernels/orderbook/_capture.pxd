@@ -13,4 +13,5 @@ cdef packed struct RawMessage:
 
 
 cdef enum MessageKind:
-    DIFF, TRADE, SNAPSHOT, TICKER, OTHER
+    DIFF, TRADE, SNAPSHOT    # these become messages
+    TICKER, OTHER, NOT_MARKET  # these are counted

@@ -12,7 +12,13 @@ class Parser:
     bad: list[tuple[int, int]]
     symbol_name: str
     def __init__(
-        self, price: tuple[int, int, int], lot: tuple[int, int, int], symbol: bytes, skip_bad: bool, keep_tickers: bool
+        self,
+        price: tuple[int, int, int],
+        lot: tuple[int, int, int],
+        symbol: bytes,
+        drop: bool,
+        skip_bad: bool,
+        keep_tickers: bool,
     ) -> None: ...
     def start_file(self) -> None: ...
     def parse(

@@ -1,14 +1,17 @@
 """Compiled parser of raw captures. From: whole lines of text that capture.py has cut. To: arrays the caller owns.
 
-A line is `<local_ns> <json>`. `Payload` collects what its JSON says, levels go straight to rows; `finish` then turns the
-event into a message. Numbers go from digits to integers, never through a float.
+A line is `<local_ns> <json>`. Its JSON is read into a payload (_payload.pxd), its levels straight into rows (_depth.pxd);
+here a payload becomes a message. Nothing holds the GIL.
 """
 
+from libc.string cimport memcpy
+
 from . cimport _json
-from ._json cimport (
-    AFTER, BAD_JSON, BAD_SHAPE, CROSSED, MISSING, NO_TIME, NONE, SYMBOL, ZERO, Cursor, Scale, equal, plain_steps,
-)
-from ._records cimport BUY_TRADE, CLEAR_ASK, CLEAR_BID, SELL_TRADE, SET_ASK, SET_BID, Row
+from ._decimal cimport decimal, integer
+from ._depth cimport Reader
+from ._json cimport AFTER, CROSSED, LATE, MISSING, NO_TIME, NONE, SYMBOL, ZERO
+from ._payload cimport Payload, read_payload, says
+from ._records cimport BUY_TRADE, SELL_TRADE, SET_ASK, SET_BID, Row
 
 
 cdef packed struct Ticker:
@@ -20,53 +23,65 @@ cdef packed struct Ticker:
     long long ask_lots
 
 
+cdef struct BadLine:
+    long long line
+    int fault
+
+
+cdef enum:
+    LONGEST_SYMBOL = 64  # bytes
+    BAD_LINES_KEPT = 100
+
+cdef extern from *:
+    """
+    #define TK_LATEST (1LL << 62)
+    """
+    const long long LATEST "TK_LATEST"  # ns, in the year 2116: sums and differences of two times fit into 64 bits
+
 FAULTS = (
     "", "no receive time at the start, expected `<local_ns> <json>`", "broken JSON", "JSON nested deeper than 32",
     "a price or quantity is no plain decimal", "a price or quantity is negative",
     "a price or quantity is not a multiple of its step", "a price or quantity is out of range",
     "a time or id is no integer below 2**63", "levels are not lists of [price, quantity]",
     "a field of the event is missing", "another symbol", "crossed snapshot: best bid is not below best ask",
-    "text after the JSON object", "a price, or the quantity of a trade, is zero",
+    "text after the JSON object", "a price, or the quantity of a trade, is zero", "a time is not before the year 2116",
 )  # fmt: skip
-
-cdef struct Payload:  # what a line has said so far
-    const unsigned char* event
-    const unsigned char* symbol
-    const unsigned char* price
-    const unsigned char* quantity
-    const unsigned char* asks_later  # asks met before the bids: read after them
-    const unsigned char* order_type
-    const unsigned char* ticker[4]   # b, B, a, A
-    Py_ssize_t event_size, symbol_size, order_type_size, n_bids, n_asks
-    long long event_time, transaction_time, first_id, last_id, previous_id, trade_id, snapshot_id
-    int buyer_is_maker  # -1: not said
-    bint has_bids, has_asks, is_snapshot, has_data
 
 
 cdef class Parser:
-    """The state that goes from line to line: the steps, the symbol, the counts."""
+    """The state that goes from line to line: the steps, the symbol, the counts.
 
-    cdef Scale price, lot
-    cdef Cursor at
-    cdef Row* rows
-    cdef Py_ssize_t n_rows
-    cdef bytearray symbol
+    `price` and `lot` are (mantissa, decimals, most steps). `drop`: snapshots speak of the exchange's whole book, as the
+    venue discipline needs it; otherwise they clear what they span, as the peer does.
+    """
+
+    cdef Reader reader
+    cdef unsigned char symbol[LONGEST_SYMBOL]
+    cdef Py_ssize_t symbol_size
     cdef readonly long long line, n_bad, n_other, n_ticker, n_not_market, n_clock_back
     cdef long long last_local
-    cdef readonly list bad  # (line, index into FAULTS) of the first bad lines
+    cdef BadLine first_bad[BAD_LINES_KEPT]
     cdef bint skip_bad, keep_tickers
 
-    def __cinit__(self, tuple price, tuple lot, bytes symbol, bint skip_bad, bint keep_tickers):
-        self.price.mantissa, self.price.decimals, self.price.most = price
-        self.lot.mantissa, self.lot.decimals, self.lot.most = lot
-        self.symbol = bytearray(symbol)
+    def __cinit__(self, tuple price, tuple lot, bytes symbol, bint drop, bint skip_bad, bint keep_tickers):
+        cdef const unsigned char* text = symbol
+        cdef Reader* r = &self.reader
+        r.price.mantissa, r.price.decimals, r.price.most = price
+        r.lot.mantissa, r.lot.decimals, r.lot.most = lot
+        r.drop = drop
         self.skip_bad, self.keep_tickers = skip_bad, keep_tickers
-        self.bad = []
+        self.symbol_size = min(len(symbol), <Py_ssize_t> LONGEST_SYMBOL)
+        memcpy(self.symbol, text, self.symbol_size)
 
     @property
     def symbol_name(self):
         """The symbol asked for, or else the first one met."""
-        return bytes(self.symbol).decode("ascii", "replace")
+        return self.symbol[: self.symbol_size].decode("utf-8", "replace")
+
+    @property
+    def bad(self):
+        """(line, index into FAULTS) of the first bad lines."""
+        return [(self.first_bad[k].line, self.first_bad[k].fault) for k in range(min(self.n_bad, BAD_LINES_KEPT))]
 
     def start_file(self):
         """Count lines from 1 again."""
@@ -74,384 +89,185 @@ cdef class Parser:
 
     def parse(self, const unsigned char[::1] text, Row[::1] rows, Py_ssize_t n_rows, RawMessage[::1] messages,
               Py_ssize_t n_messages, Ticker[::1] tickers, Py_ssize_t n_tickers):
-        """Read whole lines; return (rows, messages, tickers) held, or the fault if a line is bad and none is skipped.
+        """Read whole lines; return (rows, messages, tickers) held, and the fault if a line is bad and none is skipped.
 
         The caller leaves room for a row for every five bytes of text, and for a message and a ticker for every 24.
         """
+        cdef Reader reader = self.reader
+        cdef Reader* r = &reader
         cdef Py_ssize_t size = text.shape[0]
+        cdef const unsigned char* end
+        cdef RawMessage* message
+        cdef int kind
         if size == 0:
             return n_rows, n_messages, n_tickers, 0
-        cdef const unsigned char* end = &text[0] + size
-        cdef RawMessage* message
-        cdef Payload payload
-        cdef int kind
-        self.rows, self.n_rows, self.at.p = &rows[0], n_rows, &text[0]
-        while self.at.p < end:
-            self.line += 1
-            self.at.fault = NONE
-            message = &messages[n_messages]
-            message.first_row, message.line = self.n_rows, self.line
-            kind = self.read_line(&payload, message)
-            if kind == TICKER and self.keep_tickers and not self.at.fault:
-                self.read_ticker(&payload, message.local_time_ns, &tickers[n_tickers])
-            if self.at.fault:
-                self.n_rows = message.first_row
-                if not self.skip_bad:
-                    return self.n_rows, n_messages, n_tickers, self.at.fault
-                self.n_bad += 1
-                if len(self.bad) < 100:
-                    self.bad.append((self.line, self.at.fault))
-            elif kind == TICKER:
-                n_tickers += self.keep_tickers
-                self.n_ticker += 1
-            elif kind != OTHER:
-                if message.local_time_ns < self.last_local:
-                    self.n_clock_back += 1
-                self.last_local = message.local_time_ns
-                message.kind = kind
-                n_messages += 1
-            while self.at.p[0] != c"\n":
-                self.at.p += 1
-            self.at.p += 1
-        return self.n_rows, n_messages, n_tickers, 0
+        with nogil:
+            end = &text[0] + size
+            r.rows, r.n_rows, r.at.p, r.at.fault = &rows[0], n_rows, &text[0], NONE
+            while r.at.p < end:
+                self.line += 1
+                message = &messages[n_messages]
+                message.first_row, message.line = r.n_rows, self.line
+                kind = self.read_line(r, message, &tickers[n_tickers])
+                if r.at.fault:
+                    r.n_rows = message.first_row
+                    if not self.skip_bad:
+                        break
+                    self.note_bad(r.at.fault)
+                    r.at.fault = NONE
+                elif kind == TICKER:
+                    n_tickers += self.keep_tickers
+                    self.n_ticker += 1
+                elif kind == OTHER:
+                    self.n_other += 1
+                elif kind == NOT_MARKET:
+                    self.n_not_market += 1
+                else:
+                    self.n_clock_back += message.local_time_ns < self.last_local
+                    self.last_local = message.local_time_ns
+                    message.kind = kind
+                    n_messages += 1
+                if kind >= TICKER:
+                    r.n_rows = message.first_row
+                while r.at.p[0] != c"\n":
+                    r.at.p += 1
+                r.at.p += 1
+        return r.n_rows, n_messages, n_tickers, r.at.fault
 
-    cdef int read_line(self, Payload* payload, RawMessage* message) except -1:
+    cdef void note_bad(self, int fault) noexcept nogil:
+        if self.n_bad < BAD_LINES_KEPT:
+            self.first_bad[self.n_bad] = BadLine(self.line, fault)
+        self.n_bad += 1
+
+    cdef int read_line(self, Reader* r, RawMessage* message, Ticker* ticker) noexcept nogil:
         """Read one line and return its MessageKind."""
-        payload[0] = Payload(event=NULL, symbol=NULL, price=NULL, quantity=NULL, asks_later=NULL, order_type=NULL,
-                             ticker=[NULL, NULL, NULL, NULL], event_size=0, symbol_size=0, order_type_size=0,
-                             n_bids=0, n_asks=0, event_time=-1, transaction_time=-1, first_id=-1, last_id=-1,
-                             previous_id=-1, trade_id=-1, snapshot_id=-1, buyer_is_maker=-1, has_bids=False,
-                             has_asks=False, is_snapshot=False, has_data=False)
-        cdef const unsigned char* start = self.at.p
-        message.local_time_ns = _json.integer(&self.at)
-        if self.at.fault or self.at.p == start or self.at.p[0] != c" ":
-            self.at.fault = NO_TIME
-            return OTHER
-        self.at.p += 1
-        _json.space(&self.at)
-        self.members(payload, 0)
-        if self.at.fault:
-            return OTHER
-        _json.space(&self.at)
-        if self.at.p[0] != c"\n":
-            self.at.fault = AFTER
-            return OTHER
-        return self.finish(payload, message)
-
-    cdef int finish(self, Payload* payload, RawMessage* message) except -1:
-        """Turn what the line has said into rows and the fields of a message."""
+        cdef Payload payload
+        cdef const unsigned char* start = r.at.p
         cdef int kind
-        cdef const unsigned char* end = self.at.p
-        cdef Row* row
-        cdef long long time = payload.transaction_time if payload.transaction_time >= 0 else payload.event_time
-        if payload.symbol != NULL and not self.same_symbol(payload):
-            self.at.fault = SYMBOL
+        message.local_time_ns = integer(&r.at)
+        if r.at.fault or r.at.p == start or r.at.p[0] != c" ":
+            r.at.fault = NO_TIME
             return OTHER
-        if payload.event == NULL:
-            if payload.last_id >= 0 and payload.ticker[1] != NULL and payload.ticker[3] != NULL:
-                self.n_rows = message.first_row  # spot's bookTicker does not say what it is
-                return TICKER
-            if not payload.is_snapshot:
-                return self.other(message)
-            if payload.snapshot_id < 0 or not (payload.has_bids and payload.has_asks):
-                self.at.fault = MISSING
-                return OTHER
-            if (payload.n_bids and payload.n_asks
-                    and self.rows[message.first_row + 1].tick >= self.rows[message.first_row + payload.n_bids + 2].tick):
-                self.at.fault = CROSSED
-                return OTHER
-            kind, message.update_id, message.previous_id = SNAPSHOT, payload.snapshot_id, -1
-        elif equal(payload.event, payload.event_size, b"depthUpdate", 11):
-            if payload.last_id < 0 or time < 0 or not (payload.has_bids and payload.has_asks) or payload.is_snapshot:
-                self.at.fault = MISSING
-                return OTHER
-            kind, message.update_id = DIFF, payload.last_id
-            message.previous_id = payload.previous_id  # futures say `pu`, spot says only where the message starts
-            if message.previous_id < 0 and payload.first_id >= 0:
-                message.previous_id = payload.first_id - 1
-        elif equal(payload.event, payload.event_size, b"trade", 5):
-            if payload.order_type != NULL and not equal(payload.order_type, payload.order_type_size, b"MARKET", 6):
-                self.n_not_market += 1  # an insurance fund or an auto-deleveraging: nobody's order met the book
-                self.n_rows = message.first_row
-                return OTHER
-            if payload.price == NULL or payload.quantity == NULL or payload.buyer_is_maker < 0 or time < 0:
-                self.at.fault = MISSING
-                return OTHER
-            self.n_rows = message.first_row
-            row = &self.rows[self.n_rows]
-            row.tick = <int> self.decimal_at(payload.price, &self.price)
-            row.lots = self.decimal_at(payload.quantity, &self.lot)
-            row.kind = SELL_TRADE if payload.buyer_is_maker else BUY_TRADE
-            self.at.p = end
-            if not self.at.fault and (row.tick == 0 or row.lots == 0):
-                self.at.fault = ZERO
-            self.n_rows += 1
-            kind, message.update_id, message.previous_id = TRADE, payload.trade_id, -1
-        elif equal(payload.event, payload.event_size, b"bookTicker", 10):
-            self.n_rows = message.first_row
-            return TICKER
-        else:
-            return self.other(message)
-        message.exchange_time_ns = to_ns(time) if time >= 0 else 0
+        r.at.p += 1
+        _json.space(&r.at)
+        read_payload(r, &payload)
+        if r.at.fault:
+            return OTHER
+        _json.space(&r.at)
+        if r.at.p[0] != c"\n":
+            r.at.fault = AFTER
+            return OTHER
+        if payload.symbol.at != NULL and not self.same_symbol(&payload):
+            r.at.fault = SYMBOL
+            return OTHER
+        kind = kind_of(&payload)
+        if kind == DIFF:
+            read_diff(r, &payload, message)
+        elif kind == TRADE:
+            read_trade(r, &payload, message)
+        elif kind == SNAPSHOT:
+            read_snapshot(r, &payload, message)
+        elif kind == TICKER and self.keep_tickers:
+            read_ticker(r, &payload, message.local_time_ns, ticker)
+        if message.local_time_ns > LATEST and kind < TICKER:
+            r.at.fault = LATE
         return kind
 
-    cdef int other(self, RawMessage* message) noexcept:
-        self.n_other += 1
-        self.n_rows = message.first_row
-        return OTHER
+    cdef bint same_symbol(self, const Payload* payload) noexcept nogil:
+        """Compare with the symbol asked for; without one, the first one met is."""
+        if self.symbol_size == 0 and payload.symbol.size <= LONGEST_SYMBOL:
+            self.symbol_size = payload.symbol.size
+            memcpy(self.symbol, payload.symbol.at, self.symbol_size)
+        return says(&payload.symbol, self.symbol, self.symbol_size)
 
-    cdef void read_ticker(self, Payload* payload, long long local, Ticker* out) noexcept:
-        cdef const unsigned char* end = self.at.p
-        cdef int k
-        for k in range(4):
-            if payload.ticker[k] == NULL:
-                self.at.fault = MISSING
-                return
-        out.update_id, out.local_time_ns = payload.last_id, local
-        out.bid_tick = self.decimal_at(payload.ticker[0], &self.price)
-        out.bid_lots = self.decimal_at(payload.ticker[1], &self.lot)
-        out.ask_tick = self.decimal_at(payload.ticker[2], &self.price)
-        out.ask_lots = self.decimal_at(payload.ticker[3], &self.lot)
-        self.at.p = end
 
-    cdef bint same_symbol(self, Payload* payload):
-        if len(self.symbol) == 0:
-            self.symbol = bytearray(payload.symbol[: payload.symbol_size])
-            return True
-        cdef const unsigned char* own = self.symbol
-        return equal(payload.symbol, payload.symbol_size, own, len(self.symbol))
+cdef inline int kind_of(const Payload* it) noexcept nogil:
+    if it.event.at == NULL:
+        if it.last_id >= 0 and it.ticker[1] != NULL and it.ticker[3] != NULL:
+            return TICKER  # spot's bookTicker does not say what it is
+        return SNAPSHOT if it.is_snapshot else OTHER
+    if says(&it.event, b"depthUpdate", 11):
+        return DIFF
+    if says(&it.event, b"trade", 5):
+        # an insurance fund or an auto-deleveraging: nobody's order met the book
+        return TRADE if it.order_type.at == NULL or says(&it.order_type, b"MARKET", 6) else NOT_MARKET
+    return TICKER if says(&it.event, b"bookTicker", 10) else OTHER
 
-    cdef void members(self, Payload* payload, int depth) noexcept:
-        """Read the outer object, or the one under "data", and note the fields of interest."""
-        cdef const unsigned char* key
-        cdef Py_ssize_t size
-        if self.at.p[0] != c"{":
-            self.at.fault = BAD_JSON
+
+cdef inline void read_diff(Reader* r, const Payload* it, RawMessage* message) noexcept nogil:
+    if it.last_id < 0 or not (it.has_bids and it.has_asks) or it.is_snapshot:
+        r.at.fault = MISSING
+        return
+    message.exchange_time_ns = event_ns(r, it, True)
+    message.update_id = it.last_id
+    message.previous_id = it.previous_id  # futures say `pu`, spot says only where the message starts
+    if it.previous_id < 0 and it.first_id >= 0:
+        message.previous_id = it.first_id - 1
+
+
+cdef inline void read_trade(Reader* r, const Payload* it, RawMessage* message) noexcept nogil:
+    cdef Row* row = &r.rows[message.first_row]
+    if it.price == NULL or it.quantity == NULL or it.buyer_is_maker < 0:
+        r.at.fault = MISSING
+        return
+    message.exchange_time_ns, message.update_id, message.previous_id = event_ns(r, it, True), it.trade_id, -1
+    row.tick = <int> decimal_at(r, it.price, True)
+    row.lots = decimal_at(r, it.quantity, False)
+    row.kind = SELL_TRADE if it.buyer_is_maker else BUY_TRADE
+    if not r.at.fault and (row.tick == 0 or row.lots == 0):
+        r.at.fault = ZERO
+    r.n_rows = message.first_row + 1
+
+
+cdef inline void read_snapshot(Reader* r, const Payload* it, RawMessage* message) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef long long bid = 0, ask = r.price.most + 1
+    if it.snapshot_id < 0 or not (it.has_bids and it.has_asks) or it.is_diff:
+        r.at.fault = MISSING
+        return
+    for k in range(message.first_row, r.n_rows):
+        if r.rows[k].kind == SET_BID:
+            bid = max(bid, r.rows[k].tick)
+        elif r.rows[k].kind == SET_ASK:
+            ask = min(ask, r.rows[k].tick)
+    if bid >= ask:
+        r.at.fault = CROSSED
+    message.exchange_time_ns, message.update_id, message.previous_id = event_ns(r, it, False), it.snapshot_id, -1
+
+
+cdef inline void read_ticker(Reader* r, const Payload* it, long long local, Ticker* out) noexcept nogil:
+    cdef int k
+    for k in range(4):
+        if it.ticker[k] == NULL:
+            r.at.fault = MISSING
             return
-        self.at.p += 1
-        _json.space(&self.at)
-        if self.at.p[0] == c"}":
-            self.at.p += 1
-            return
-        while True:
-            _json.space(&self.at)
-            key = self.at.p + 1
-            _json.string(&self.at)
-            size = self.at.p - key - 1
-            _json.space(&self.at)
-            if self.at.fault or self.at.p[0] != c":":
-                self.at.fault = BAD_JSON
-                return
-            self.at.p += 1
-            _json.space(&self.at)
-            self.field(payload, key, size, depth)
-            if self.at.fault:
-                return
-            _json.space(&self.at)
-            if self.at.p[0] == c",":
-                self.at.p += 1
-            elif self.at.p[0] == c"}":
-                self.at.p += 1
-                return
-            else:
-                self.at.fault = BAD_JSON
-                return
+    out.update_id, out.local_time_ns = it.last_id, local
+    out.bid_tick, out.bid_lots = decimal_at(r, it.ticker[0], True), decimal_at(r, it.ticker[1], False)
+    out.ask_tick, out.ask_lots = decimal_at(r, it.ticker[2], True), decimal_at(r, it.ticker[3], False)
 
-    cdef void field(self, Payload* payload, const unsigned char* key, Py_ssize_t size, int depth) noexcept:
-        """Read one value, and note it if its key is one that an event may have."""
-        cdef unsigned char k = key[0]
-        cdef const unsigned char* value = self.at.p
-        if size == 1:
-            if (k == c"b" or k == c"a") and value[0] == c"[":
-                self.side(payload, k == c"a", False)
-                return
-            if (k == c"E" or k == c"T" or k == c"u" or k == c"U" or k == c"t") and c"0" <= value[0] <= c"9":
-                self.noted_integer(payload, k)
-                return
-            _json.value(&self.at, depth + 1)
-            if self.at.fault:
-                return
-            if value[0] == c'"':
-                if k == c"e":
-                    payload.event, payload.event_size = value + 1, self.at.p - value - 2
-                elif k == c"s":
-                    payload.symbol, payload.symbol_size = value + 1, self.at.p - value - 2
-                elif k == c"X":
-                    payload.order_type, payload.order_type_size = value + 1, self.at.p - value - 2
-                elif k == c"p":
-                    payload.price = value
-                elif k == c"q":
-                    payload.quantity = value
-                elif k == c"b":
-                    payload.ticker[0] = value
-                elif k == c"B":
-                    payload.ticker[1] = value
-                elif k == c"a":
-                    payload.ticker[2] = value
-                elif k == c"A":
-                    payload.ticker[3] = value
-            elif k == c"m" and (value[0] == c"t" or value[0] == c"f"):
-                payload.buyer_is_maker = value[0] == c"t"
-        elif size == 2 and k == c"p" and key[1] == c"u" and c"0" <= value[0] <= c"9":
-            payload.previous_id = _json.integer(&self.at)
-        elif size == 4 and equal(key, size, b"data", 4) and depth == 0 and value[0] == c"{":
-            if payload.has_data:
-                self.at.fault = BAD_SHAPE
-                return
-            payload.has_data = True
-            self.members(payload, 1)
-        elif size == 4 and equal(key, size, b"bids", 4) and value[0] == c"[":
-            payload.is_snapshot = True
-            self.side(payload, False, True)
-        elif size == 4 and equal(key, size, b"asks", 4) and value[0] == c"[":
-            payload.is_snapshot = True
-            self.side(payload, True, True)
-        elif size == 12 and equal(key, size, b"lastUpdateId", 12) and c"0" <= value[0] <= c"9":
-            payload.is_snapshot = True
-            payload.snapshot_id = _json.integer(&self.at)
-        else:
-            _json.value(&self.at, depth + 1)
 
-    cdef void noted_integer(self, Payload* payload, unsigned char k) noexcept:
-        cdef long long number = _json.integer(&self.at)
-        if k == c"E":
-            payload.event_time = number
-        elif k == c"T":
-            payload.transaction_time = number
-        elif k == c"u":
-            payload.last_id = number
-        elif k == c"U":
-            payload.first_id = number
-        else:
-            payload.trade_id = number
+cdef inline long long decimal_at(Reader* r, const unsigned char* p, bint price) noexcept nogil:
+    """Read a decimal further back on the line, and come back."""
+    cdef const unsigned char* here = r.at.p
+    cdef long long steps
+    r.at.p = p
+    steps = decimal(&r.at, &r.price if price else &r.lot)
+    r.at.p = here
+    return steps
 
-    cdef void side(self, Payload* payload, bint ask, bint snapshot) noexcept:
-        """Read the levels of one side; asks that come first are read again after the bids."""
-        cdef const unsigned char* end
-        if payload.has_asks if ask else payload.has_bids:
-            self.at.fault = BAD_SHAPE
-            return
-        if ask and not payload.has_bids:
-            payload.asks_later, payload.has_asks = self.at.p, True
-            _json.value(&self.at, 2)
-            return
-        if ask:
-            payload.has_asks = True
-            payload.n_asks = self.levels(ask, snapshot)
-            return
-        payload.has_bids = True
-        payload.n_bids = self.levels(ask, snapshot)
-        if payload.asks_later != NULL and not self.at.fault:
-            end, self.at.p = self.at.p, payload.asks_later
-            payload.n_asks = self.levels(True, snapshot)
-            self.at.p = end
 
-    cdef Py_ssize_t levels(self, bint ask, bint snapshot) noexcept:
-        """Read [[price, quantity], ...] into SET rows, after one CLEAR row if they are a snapshot's."""
-        cdef Py_ssize_t first = self.n_rows, n = 0
-        cdef Row* row
-        cdef const unsigned char* after
-        cdef int worst = 0
-        if snapshot:
-            self.n_rows += 1
-        self.at.p += 1
-        _json.space(&self.at)
-        if self.at.p[0] == c"]":
-            self.at.p += 1
-            self.n_rows = first
-            return 0
-        while True:
-            _json.space(&self.at)
-            if self.at.p[0] != c"[":
-                self.at.fault = BAD_SHAPE
-                return 0
-            self.at.p += 1
-            _json.space(&self.at)
-            row = &self.rows[self.n_rows]
-            row.kind = SET_ASK if ask else SET_BID
-            after = self.quick_level(row)
-            if after != NULL:
-                self.at.p = after
-                if n == 0 or (row.tick > worst if ask else row.tick < worst):
-                    worst = row.tick
-                n += 1
-                self.n_rows += 1
-                if after[0] == c"," and after[1] == c"[":
-                    self.at.p += 1
-                    continue
-                _json.space(&self.at)
-                if self.at.p[0] == c",":
-                    self.at.p += 1
-                    continue
-                if self.at.p[0] == c"]":
-                    self.at.p += 1
-                    break
-                self.at.fault = BAD_JSON
-                return 0
-            row.tick = <int> _json.decimal(&self.at, &self.price)
-            _json.space(&self.at)
-            if self.at.fault:
-                return 0
-            if self.at.p[0] != c",":
-                self.at.fault = BAD_SHAPE
-                return 0
-            self.at.p += 1
-            _json.space(&self.at)
-            row.lots = _json.decimal(&self.at, &self.lot)
-            _json.space(&self.at)
-            if self.at.fault:
-                return 0
-            if row.tick == 0:
-                self.at.fault = ZERO
-                return 0
-            while self.at.p[0] == c",":  # the spot REST of old times had a third, empty value
-                self.at.p += 1
-                _json.space(&self.at)
-                _json.value(&self.at, 3)
-                _json.space(&self.at)
-                if self.at.fault:
-                    return 0
-            if self.at.p[0] != c"]":
-                self.at.fault = BAD_SHAPE
-                return 0
-            self.at.p += 1
-            if n == 0 or (row.tick > worst if ask else row.tick < worst):
-                worst = row.tick
-            n += 1
-            self.n_rows += 1
-            _json.space(&self.at)
-            if self.at.p[0] == c",":
-                self.at.p += 1
-            elif self.at.p[0] == c"]":
-                self.at.p += 1
-                break
-            else:
-                self.at.fault = BAD_JSON
-                return 0
-        if snapshot:
-            row = &self.rows[first]
-            row.kind, row.tick, row.lots = (CLEAR_ASK if ask else CLEAR_BID), worst, 0
-        return n
-
-    cdef inline const unsigned char* quick_level(self, Row* row) noexcept:
-        """Read `"price","quantity"]` as exchanges write it; return the end, NULL where `decimal` has to look closer."""
-        cdef long long tick, lots
-        cdef const unsigned char* p
-        if self.at.p[0] != c'"':
-            return NULL
-        p = plain_steps(self.at.p + 1, &self.price, &tick)
-        if p == NULL or tick == 0 or p[0] != c"," or p[1] != c'"':
-            return NULL
-        p = plain_steps(p + 2, &self.lot, &lots)
-        if p == NULL or p[0] != c"]":
-            return NULL
-        row.tick, row.lots = <int> tick, lots
-        return p + 1
-
-    cdef inline long long decimal_at(self, const unsigned char* p, Scale* step) noexcept:
-        self.at.p = p
-        return _json.decimal(&self.at, step)
-
-cdef inline long long to_ns(long long time) noexcept:
-    # Binance sends milliseconds, and microseconds where a client asks for them; 9 * 10**12 ms is the year 2255.
-    return time * 1000000 if time < 9000000000000LL else time * 1000 if time < 9000000000000000LL else time
+cdef inline long long event_ns(Reader* r, const Payload* it, bint needed) noexcept nogil:
+    """Return when it happened: transaction time, else event time; 0 where a message does not say and need not."""
+    cdef long long time = it.transaction_time if it.transaction_time >= 0 else it.event_time
+    if time < 0:
+        if needed:
+            r.at.fault = MISSING
+        return 0
+    # Binance sends milliseconds, and microseconds where a client asks for them; 4 * 10**12 ms is the year 2096.
+    if time < 4000000000000LL:
+        time *= 1000000
+    elif time < 4000000000000000LL:
+        time *= 1000
+    if time > LATEST:
+        r.at.fault = LATE
+    return time

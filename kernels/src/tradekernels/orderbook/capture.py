@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 
@@ -43,23 +44,26 @@ class Capture:
 
 
 def read_lines(
-    paths: Sequence[str | os.PathLike[str]], instrument: Instrument, *, skip_bad: bool, book_ticker: bool
+    paths: Sequence[str | os.PathLike[str]], instrument: Instrument, *, drop: bool, skip_bad: bool, book_ticker: bool
 ) -> Capture:
-    """Parse files one after the other as if they were one; see `read_capture` in feed.py for the parameters."""
+    """Parse files one after the other as if they were one; see `read_capture` in feed.py for the other parameters.
+
+    `drop`: snapshots give DROP rows, and an empty side of one says that the book has none; otherwise CLEAR rows.
+    """
     parser = Parser(
         (*step_of("tick_size", instrument.tick_size), MOST_TICKS),
         (*step_of("lot_size", instrument.lot_size), MOST_LOTS),
         instrument.symbol.encode(),
+        drop,
         skip_bad,
         book_ticker,
     )
     sink = _Sink(book_ticker, sum(map(os.path.getsize, paths)))
     capture = Capture(sink.rows, sink.messages, sink.tickers, "", [])
-    broken = 0
+    broken = known = 0
     for path in paths:
         name = os.fspath(path)
         parser.start_file()
-        seen = len(parser.bad)
         capture.files.append((name, sink.n_messages))
         try:
             for text in _whole_lines(name, parser):
@@ -71,7 +75,8 @@ def read_lines(
                 raise
             broken += 1
             capture.bad_lines.append(error)
-        capture.bad_lines += [FeedError(name, line, FAULTS[fault]) for line, fault in parser.bad[seen:]]
+        bad, known = parser.bad[known:], len(parser.bad)
+        capture.bad_lines += [FeedError(name, line, FAULTS[fault]) for line, fault in bad]
     capture.rows, capture.messages, capture.tickers = sink.trimmed()
     capture.symbol = parser.symbol_name
     capture.counts = {
@@ -150,10 +155,18 @@ def _pieces(name: str, parser: Parser) -> Iterator[bytes]:
                 yield piece
             packed = inflate.unconsumed_tail
             if inflate.eof:
-                packed = (inflate.unused_data or file.read(_CHUNK)).lstrip(b"\0")  # padding; or the next member
+                packed = _next_member(inflate.unused_data, file)
                 if packed:
                     inflate = zlib.decompressobj(31)
             elif not packed:
                 packed = file.read(_CHUNK)
         if not inflate.eof:
             raise FeedError(name, parser.line + 1, "the gzip stream ends early")
+
+
+def _next_member(packed: bytes, file: BinaryIO) -> bytes:
+    """Return the start of the next gzip member, past any padding of zeros; empty at the end of the file."""
+    packed = packed or file.read(_CHUNK)
+    while packed and not packed.lstrip(b"\0"):
+        packed = file.read(_CHUNK)
+    return packed.lstrip(b"\0")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ._streams import clear_to_drop, first_bad_row
+from ._streams import first_bad_row
 from .capture import FeedError, read_lines
 from .instrument import MOST_LOTS, MOST_TICKS, Instrument
 from .records import GAP, MESSAGE, ROW, TICKER, Kind
@@ -215,17 +215,17 @@ def read_capture(
         raise ValueError(f"sequence is {sequence!r}, expected one of {SEQUENCES}")
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
-    capture = read_lines(paths, instrument, skip_bad=skip_bad, book_ticker=book_ticker)
+    capture = read_lines(paths, instrument, drop=sequence == "venue", skip_bad=skip_bad, book_ticker=book_ticker)
     raw, counts = capture.messages, capture.counts
     fill_times(raw)
     rows, gaps = capture.rows, np.empty(0, GAP)
+    first_messages = [first for _, first in capture.files]
     if sequence == "arrival":
         venue, trader = arrival_streams(raw)
     else:
-        venue, trader, breaks, more = venue_streams(raw)
+        venue, trader, breaks, more = venue_streams(raw, rows, first_messages)
         counts |= more
-        gaps = _gaps(breaks, raw, [first for _, first in capture.files])
-        clear_to_drop(rows)
+        gaps = _gaps(breaks, raw, first_messages)
     if not len(trader):
         raise ValueError(f"{len(raw)} messages but no usable event: {counts}")
     messages = np.empty(len(raw), MESSAGE)

@@ -45,19 +45,51 @@ def arrival_streams(messages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return venue.astype(np.int32), trader.astype(np.int32)
 
 
-def venue_streams(messages: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
+def venue_streams(
+    messages: np.ndarray, rows: np.ndarray, first_messages: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
     """Return (venue's stream, trader's stream, gaps as (message, expected id, stated id), counts)."""
-    received = stable_order(messages["local_time_ns"])
-    stream = np.empty(len(messages), np.int32)
-    gaps = np.empty((len(messages), 3), np.int64)
+    received = stable_order(_times_of_receipt(messages, first_messages))
+    repeated = _repeated_trades(messages, rows, received)
+    received = np.delete(received, repeated)
+    stream = np.empty(2 * len(messages), np.int32)
+    gaps = np.empty((len(messages), 3), np.int64)  # no diff breaks the chain twice
     while True:
         n, n_gaps, n_old, n_stale, n_waiting = venue_stream(messages, received, stream, gaps)
         if n >= 0:
             break
         stream = np.empty(2 * len(stream), np.int32)
     trader = stream[:n].copy()
-    counts = {"old_diffs": n_old, "stale_snapshots": n_stale, "diffs_without_snapshot": n_waiting, "gaps": n_gaps}
+    counts = {
+        "old_diffs": n_old, "stale_snapshots": n_stale, "diffs_without_snapshot": n_waiting, "gaps": n_gaps,
+        "repeated_trades": len(repeated),
+    }  # fmt: skip
     return _venue_order(messages, trader), trader, gaps[:n_gaps], counts
+
+
+def _times_of_receipt(messages: np.ndarray, first_messages: list[int]) -> np.ndarray:
+    """Return the local times; where a recorder's clock went back, its diffs keep the order in which it wrote them.
+
+    One connection delivers them in the order of their ids; sorted by a clock that stumbles, they would have gaps.
+    """
+    times = messages["local_time_ns"].copy()
+    for first, end in zip(first_messages, [*first_messages[1:], len(messages)], strict=True):
+        diffs = first + np.flatnonzero(messages["kind"][first:end] == _DIFF)
+        times[diffs] = np.maximum.accumulate(times[diffs])
+    return times
+
+
+def _repeated_trades(messages: np.ndarray, rows: np.ndarray, received: np.ndarray) -> np.ndarray:
+    """Return the places in `received` of trades that came before: overlapping files hold the same trade twice."""
+    trades = np.flatnonzero((messages["kind"][received] == _TRADE) & (messages["update_id"][received] >= 0))
+    at = messages[received[trades]]
+    if (at["update_id"][1:] > at["update_id"][:-1]).all():
+        return trades[:0]
+    row = rows[at["first_row"]]
+    keys = (at["update_id"], at["exchange_time_ns"], row["tick"], row["lots"], row["kind"])
+    order = np.lexsort(keys[::-1])  # stable: the first one received is the first of its equals
+    same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+    return trades[order[1:][same]]
 
 
 def _venue_order(messages: np.ndarray, used: np.ndarray) -> np.ndarray:

@@ -1,0 +1,229 @@
+"""Feeds that are odd but lawful, and what they must not do to a book (LOB-1 to LOB-6)."""
+
+import gzip
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import feed_captures as captures
+from real_feed import BTC
+
+from tradekernels.orderbook import FeedError, Instrument, final_book, read_capture
+from tradekernels.orderbook.capture import _CHUNK
+
+T = 1700000000000
+LOCAL = T * 10**6
+
+
+def at(ms):
+    return LOCAL + ms * 10**6
+
+
+def read(tmp_path, *lines, **options):
+    return read_capture(captures.write(tmp_path / "x.gz", *lines), BTC, **options)
+
+
+SNAPSHOT = captures.snapshot(at(0), T, 20, [("10.0", "1.000"), ("9.9", "2.000")], [("10.2", "3.000")])
+
+
+def chain(first, last, start=1):
+    """Return diffs, one id and one ms each, that set the bid at 10.0 to their own id."""
+    return [
+        captures.diff(at(start + k), T + start + k, u, u, u - 1, [("10.0", f"0.{u:03}")])
+        for k, u in enumerate(range(first, last + 1))
+    ]
+
+
+def test_a_symbol_of_other_letters_keeps_them(tmp_path):
+    """Binance lists coins with Chinese names."""
+    line = captures.trade(LOCAL, T, 1, "10.0", "0.002", True, symbol="币安人生USDT")
+    raw = line.decode("unicode_escape").encode()  # as the exchange sends it, not as json.dumps escapes it
+    path = captures.write(tmp_path / "x.gz", raw)
+    for asked in ("", "币安人生USDT"):
+        assert read_capture(path, Instrument(asked, "0.1", "0.001")).instrument.symbol == "币安人生USDT"
+
+
+@pytest.mark.parametrize("line", [
+    captures.trade(2**62 + 1, T, 1, "10.0", "0.002", True),
+    captures.trade(LOCAL, 2**63 - 1, 1, "10.0", "0.002", True),
+])  # fmt: skip
+def test_times_whose_difference_would_not_fit_are_bad_lines(tmp_path, line):
+    """The repair of clocks adds and subtracts them."""
+    with pytest.raises(FeedError, match="line 2: a time is not before the year 2116"):
+        read(tmp_path, SNAPSHOT, line)
+
+
+def test_numbers_without_quotes_are_numbers(tmp_path):
+    """In trades as in levels; a broken one says why."""
+    feed = read(tmp_path, captures.trade(LOCAL, T, 1, 10.5, 0.002, True))
+    assert feed.rows[["tick", "lots"]].tolist() == [(105, 2)]
+    with pytest.raises(FeedError, match="is negative"):
+        read(tmp_path, captures.trade(LOCAL, T, 1, -10.5, 0.002, True))
+    with pytest.raises(FeedError, match="no plain decimal"):
+        read(tmp_path, captures.trade(LOCAL, T, 1, 1e-7, 0.002, True))
+
+
+@pytest.mark.parametrize("fault", [
+    b'{"lastUpdateId":1,"b":[["10.0","1"]],"asks":[["10.2","1"]]}',
+    b'{"lastUpdateId":1,"asks":[["10.2","1"]],"b":[["10.0","1"]]}',
+])  # fmt: skip
+def test_a_snapshot_that_is_half_a_diff_is_refused(tmp_path, fault):
+    """Its sides would be cleared by halves."""
+    with pytest.raises(FeedError, match="is missing"):
+        read(tmp_path, b"%d %s\n" % (LOCAL, fault))
+
+
+def test_a_crossed_snapshot_is_found_in_any_order_of_its_levels(tmp_path):
+    """Best first is a habit, not a law."""
+    with pytest.raises(FeedError, match="crossed"):
+        read(tmp_path, captures.snapshot(LOCAL, T, 1, [("9.0", "1"), ("10.5", "1")], [("11.0", "1"), ("10.1", "1")]))
+
+
+def test_an_empty_side_of_a_snapshot_empties_the_venue_book_and_not_the_arrival_book(tmp_path):
+    """The exchange says that nothing rests there; the peer clears nothing."""
+    lines = [SNAPSHOT, *chain(21, 22), captures.snapshot(at(9), T + 9, 23, [], [("10.3", "1.000")])]
+    for stream in ("venue", "trader"):
+        assert final_book(read(tmp_path, *lines), stream=stream).best("bid") is None
+        assert final_book(read(tmp_path, *lines, sequence="arrival"), stream=stream).best("bid") == (100, 22)
+
+
+def test_a_clock_that_stumbles_breaks_no_chain(tmp_path):
+    """LOB-3: local times have no say in what the venue's book is, nor in the order of one connection's diffs."""
+    late = [
+        captures.diff(at(5 - 3 * (u == 24)), T + u - 20, u, u, u - 1, [("10.0", f"0.{u:03}")]) for u in (23, 24, 25)
+    ]
+    feed = read(tmp_path, SNAPSHOT, *chain(21, 22), *late)
+    assert (len(feed.gaps), feed.counts["old_diffs"], feed.counts["clock_back"]) == (0, 0, 1)
+    for stream in ("venue", "trader"):
+        assert final_book(feed, stream=stream).best("bid") == (100, 25)
+    assert (np.diff(feed.stream_times("trader")) >= 0).all()
+
+
+def test_a_later_snapshot_does_not_bring_back_what_came_too_late(tmp_path):
+    """A diff older than the book is dropped, also when the diffs before a snapshot are applied again."""
+    lines = [
+        SNAPSHOT,
+        *chain(21, 23),
+        *chain(22, 22, start=8),
+        captures.snapshot(at(9), T + 1, 21, [("10.0", "1")], []),
+    ]
+    feed = read(tmp_path, *lines)
+    for stream in ("venue", "trader"):
+        assert final_book(feed, stream=stream).best("bid") == (100, 23)
+
+
+def test_after_a_gap_a_later_snapshot_makes_the_book_whole(tmp_path):
+    """One gap, told once, and no level of the time before it survives where the snapshot looks."""
+    again = captures.snapshot(at(20), T + 20, 40, [("9.8", "4.000"), ("9.7", "1.000")], [("10.4", "5.000")])
+    feed = read(tmp_path, SNAPSHOT, *chain(21, 22), *chain(30, 31, start=5), again, *chain(41, 42, start=21))
+    assert feed.gaps[["line", "expected_id", "stated_id"]].tolist() == [(4, 22, 29)]
+    for stream in ("venue", "trader"):
+        book = final_book(feed, stream=stream)
+        assert book.depth("bid", 9).tolist() == [[100, 42], [98, 4000], [97, 1000]]
+        assert book.depth("ask", 9).tolist() == [[104, 5000]]
+
+
+def test_trades_of_overlapping_files_count_once_under_venue_discipline(tmp_path):
+    """The same id, time, price and quantity; arrival takes every row as it comes."""
+    lines = [captures.trade(at(k), T + k, k, "10.0", f"0.{k:03}", True) for k in range(1, 9)]
+    paths = [captures.write(tmp_path / name, *part) for name, part in (("a", lines[:6]), ("b", lines[3:]))]
+    feed = read_capture(paths, BTC)
+    assert feed.rows["lots"][feed.messages["first_row"][feed.trader_stream]].tolist() == list(range(1, 9))
+    assert feed.counts["repeated_trades"] == 3
+    assert len(read_capture(paths, BTC, sequence="arrival").trader_stream) == 11
+
+
+@pytest.mark.parametrize("padding", [0, 7, _CHUNK, 2 * _CHUNK + 1])
+def test_members_of_a_gz_may_have_zeros_between_them(tmp_path, padding):
+    """However the zeros fall on the pieces in which the file is read."""
+    lines = [captures.trade(at(k), T + k, k, "10.0", "0.001", True) for k in range(2)]
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(lines[0]) + bytes(padding) + gzip.compress(lines[1]) + bytes(padding))
+    assert len(read_capture(path, BTC)) == 2
+
+
+def test_a_gz_cut_at_any_byte_is_an_error_or_its_whole_lines(tmp_path):
+    """Never half a line, never a silent success."""
+    text = b"".join(captures.trade(at(k), T + k, k, "10.0", f"0.{k:03}", True) for k in range(1, 9))
+    packed = gzip.compress(text)
+    path = tmp_path / "x.gz"
+    for cut in range(2, len(packed)):
+        path.write_bytes(packed[:cut])
+        with pytest.raises(FeedError, match="ends early"):
+            read_capture(path, BTC)
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+def test_line_ends_of_windows_and_a_missing_last_one_are_read(tmp_path, end):
+    """As an editor or a killed recorder leaves them."""
+    path = tmp_path / "x"
+    path.write_bytes((end or b"\n").join(line[:-1] for line in (SNAPSHOT, *chain(21, 22))) + end)
+    assert final_book(read_capture(path, BTC)).best("bid") == (100, 22)
+
+
+@pytest.mark.parametrize(("tick", "price", "steps"), [
+    ("0.5", "61800.50", 123601), ("0.25", "4512.75", 18051), ("2.5", "17.500000000000000000000", 7),
+    ("0.00000001", "0.00000001", 1), ("0.000001", "2147.483646", 2**31 - 2), ("1", "2147483646", 2**31 - 2),
+])  # fmt: skip
+def test_levels_on_any_grid_equal_their_decimals(tmp_path, tick, price, steps):
+    """LOB-1, on the straight path and off it."""
+    for text in (price, price + "0" * ("." in price), "0" + price):
+        path = captures.write(tmp_path / "x.gz", captures.diff(LOCAL, T, 1, 2, 0, [(text, "1.5"), (text, "0")]))
+        feed = read_capture(path, Instrument("", tick, "0.25"), sequence="arrival")
+        assert feed.rows[["tick", "lots"]].tolist() == [(steps, 6), (steps, 0)]
+
+
+def test_other_threads_run_while_a_capture_is_parsed(tmp_path):
+    """The parser holds no lock: with one that is never handed over, nothing could happen during a call."""
+    from tradekernels.orderbook._capture import Parser
+    from tradekernels.orderbook.records import RAW_MESSAGE, ROW, TICKER
+
+    text = captures.diff(LOCAL, T, 1, 2, 0, [(f"{100 + k % 900}.0", "7.000") for k in range(50_000)]) * 10
+    rows, messages, tickers = np.empty(len(text) // 5 + 8, ROW), np.empty(99, RAW_MESSAGE), np.empty(1, TICKER)
+    parser = Parser((1, 1, 2**31 - 2), (1, 3, 2**53), b"", False, False, False)
+    ticks, done = [], threading.Event()
+
+    def watch():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.0005)
+
+    watcher, interval, seen = threading.Thread(target=watch), sys.getswitchinterval(), 0
+    sys.setswitchinterval(1000)
+    try:
+        watcher.start()
+        for _ in range(100):  # a busy machine may not let the other thread run at once
+            start = time.perf_counter()
+            parser.parse(text, rows, 0, messages, 0, tickers, 0)
+            end = time.perf_counter()
+            seen += sum(start < tick < end for tick in ticks)
+            if seen:
+                break
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        watcher.join()
+    assert seen
+
+
+def test_a_book_drops_many_far_levels_in_a_moment():
+    """LOB-6: the work is in proportion to the levels, however far apart they lie."""
+    from tradekernels.orderbook import Book
+    from tradekernels.orderbook.records import ROW, Kind
+
+    rows = np.zeros(60_001, ROW)
+    rows["tick"][:-1] = 30_000 * (1 + np.random.default_rng(0).permutation(60_000))
+    rows["lots"][:-1] = 1
+    rows["tick"][-1], rows["kind"][-1] = 1, Kind.DROP_BID
+    book = Book()
+    start = time.process_time()
+    for _ in range(3):
+        book._state.apply(rows)
+    assert time.process_time() - start < 2
+    assert book.best("bid") is None
