@@ -89,8 +89,8 @@ class Candles:
         Raises
         ------
         ValueError
-            If a column is missing, a price is no multiple of `tick_size`, a volume none of `lot_size` (NaN is none), or one
-            has more than MAX_VOLUME steps; the message names the row.
+            If a column is missing, a price is no multiple of `tick_size`, a volume none of `lot_size` (NaN is none), or
+            one has more than MAX_VOLUME steps; the message names the row.
         """
         missing = [name for name in ("date", "open", "high", "low", "close", "volume") if name not in frame]
         if missing:

@@ -25,7 +25,7 @@ MAX_LOG_DEVIATION = (
     1.5  # of limit order sizes: heavier tails come and go as single orders, and no queue is like another
 )
 INSIDE, INSIDE_IMBALANCE = 0.2, 0.5  # of a gate's width; the next move is the noisiest figure of an hour
-FAR = 0.5  # of a gate's width outside it: no error of a short feed any more
+FAR = 0.25  # of a gate's width outside it: no error of a short feed any more
 QUEUE_ORDERS = 40  # in a best queue
 MOST_ORDERS = 1000  # of a distance bin and side: so both sides of all bins fit a book
 N_SIZES, N_CLOSINGS = 1024, 64  # market orders, and spreads, kept as tables
@@ -138,6 +138,8 @@ def corrected(p: FlowParameters, real: dict[str, float], sim: dict[str, float], 
     wide = np.log((1.002 - sim["tight share"]) / (1.002 - real["tight share"]))
     predicts = gap("up above 0.8") - gap("up below -0.8")
     memory = ratio("sign autocorrelation 10", 0.02) - ratio("sign autocorrelation 1", 0.02)
+    # Where the book is thin an order does not get all it wants: it wants more.
+    lots = 0.5 * gain * np.clip((ratio("median size", 1.0) + ratio("90 % size", 1.0)) / 2, -0.3, 0.3)
     share = p.parent_share * np.exp(0.5 * gain * np.clip(ratio("sign autocorrelation 1", 0.02), -0.5, 0.5))
     return replace(
         p,
@@ -149,6 +151,7 @@ def corrected(p: FlowParameters, real: dict[str, float], sim: dict[str, float], 
         add_rate=tuple((np.array(p.add_rate) * np.sqrt(step)).tolist()),
         life=tuple((np.array(p.life) * np.sqrt(step)).tolist()),
         gap_rate=float(np.clip(p.gap_rate * np.exp(0.7 * gain * wide), 1e-3, MOST_RATE)),
+        order_lots=tuple(np.minimum(np.array(p.order_lots) * np.exp(lots), MAX_LOTS).tolist()),
         follow=float(np.clip(p.follow + 0.3 * gain * ratio("variance ratio 10 s / 0.1 s"), 0.05, 1.0)),
         fade_rate=float(min(p.fade_rate * np.exp(4.0 * gain * np.clip(predicts, -0.3, 0.3)), MOST_RATE)),
         requotes=float(min(p.requotes * np.exp(3.0 * gain * gap("order flow R2 1 s")), MOST_REQUOTES)),
@@ -179,7 +182,7 @@ def mean_of(sets: list[FlowParameters]) -> FlowParameters:
     """Return the mean of every number that was corrected: their noise cancels (Polyak and Juditsky, 1992)."""
     names = (
         "mean_rate", "base_rate", "branching", "mark_power", "parent_share", "parent_tail", "add_rate", "life",
-        "gap_rate", "follow", "fade_rate", "requotes",
+        "gap_rate", "follow", "fade_rate", "requotes", "order_lots",
     )  # fmt: skip
     means = {name: np.mean([getattr(p, name) for p in sets], axis=0) for name in names}
     changes: dict[str, Any] = {name: tuple(m.tolist()) if m.ndim else float(m) for name, m in means.items()}
