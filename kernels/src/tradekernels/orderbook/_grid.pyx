@@ -6,9 +6,19 @@ Every maker decides at the same times from the same book; orders, positions and 
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from ._account cimport Account
 from ._book cimport L2
-from ._engine cimport CANCEL, GTX, NOTHING, PARTLY_FILLED, WORKING, Engine, Order, Trader
-from ._levels cimport EMPTY, i64
+from ._engine cimport Engine
+from ._levels cimport EMPTY, NEVER, i64
+from ._own_orders cimport CANCEL, GTX, NOTHING, PARTLY_FILLED, WORKING, Order
+from ._venue cimport Trader
+
+
+cdef extern from *:
+    """
+    #define TK_AFTER_THE_END 60000000000LL
+    """
+    const i64 AFTER_THE_END "TK_AFTER_THE_END"  # ns: makers whose orders fail again and again would never come to one
 
 
 cdef packed struct Grid:
@@ -31,7 +41,8 @@ cdef inline i64 floor_to(i64 x, i64 step) noexcept nogil:
 
 cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* have, i64 bid, i64 ask) noexcept nogil:
     """Cancel what is not wanted, keep what is, submit what is missing."""
-    cdef Trader* t = &e.trader[who]
+    cdef Trader* t = &e.floor.trader[who]
+    cdef i64 position = t.account.position
     cdef Order* o
     cdef Wanted now
     cdef i64 place, distance
@@ -40,12 +51,12 @@ cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* h
     now.ask = -floor_to(-(bid + ask + 2 * g.half_spread), 2 * g.step) * g.step
     if not t.changed and now.bid == was.bid and now.ask == was.ask:
         return  # nothing is new, so nothing is left to do
-    now.buys, now.sells = t.position < g.most, t.position > -g.most
+    now.buys, now.sells = position < g.most, position > -g.most
     was[0], t.changed = now, False
     memset(have, 0, 2 * g.levels)
     k = t.first_own
     while k >= 0:
-        o = &e.orders[k]
+        o = &e.floor.orders.order[k]
         following = o.next_own
         if o.finished:
             if o.in_flight == 0:
@@ -66,7 +77,7 @@ cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* h
                 continue
             distance = now.ask + place * g.step if side else now.bid - place * g.step
             if 0 < distance < 0x7fffffff:
-                e.submit_order(who, e.trader[who].n_submits, <unsigned char> side, <int> distance, g.lots, GTX)
+                e.submit_order(who, t.account.n_submits, <unsigned char> side, <int> distance, g.lots, GTX)
 
 
 def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_every, i64[:, :, ::1] samples,
@@ -79,7 +90,7 @@ def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_e
     cdef i64[2] key
     cdef Py_ssize_t n_samples = 0, n_decisions = 0, n = grids.shape[0], k, most = 1
     cdef L2* book = &e.view.book
-    cdef Trader* t
+    cdef Account* a
     for k in range(n):
         most = max(most, grids[k].levels)
     cdef unsigned char* have = <unsigned char*> calloc(2 * most, 1)
@@ -93,7 +104,10 @@ def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_e
             wanted[k].bid = EMPTY
         while True:
             time += interval
-            if not e.elapse_to(time) or e.failed:
+            if not e.elapse_to(time) or e.floor.failed:
+                break
+            if e.over() and time - max(e.floor.time, e.trader_time) > AFTER_THE_END:
+                e.elapse_to(NEVER - 1)  # what is on its way still arrives
                 break
             n_decisions += 1
             key[0], key[1] = book.side[0].best, book.side[1].best
@@ -103,11 +117,11 @@ def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_e
             if time >= sample_at and n_samples < samples.shape[0]:
                 sample_times[n_samples] = time
                 for k in range(n):
-                    t = &e.trader[k]
+                    a = &e.floor.trader[k].account
                     samples[n_samples, k, 0] = key[0] if key[0] != EMPTY else 0
                     samples[n_samples, k, 1] = -key[1] if key[1] != EMPTY else 0
-                    samples[n_samples, k, 2], samples[n_samples, k, 3] = t.position, t.cash
-                    samples[n_samples, k, 4], samples[n_samples, k, 5] = t.fee, t.n_fills
+                    samples[n_samples, k, 2], samples[n_samples, k, 3] = a.position, a.cash
+                    samples[n_samples, k, 4], samples[n_samples, k, 5] = a.fee, a.n_fills
                 n_samples += 1
                 sample_at += sample_every
     free(have)

@@ -101,12 +101,13 @@ def run_grids(
     warm_up_ns : int
         No decision before this much time.
     sample_ns : int
-        Time between samples of the equity, a multiple of `interval_ns`; the first is `interval_ns` after the start.
+        Time between samples of the equity; the first is `interval_ns` after the start, each at a time of decision.
 
     Returns
     -------
     list of GridResult
-        One for each grid.
+        One for each grid. Behind the last row of the feed they go on for as long as letters are on their way, at most
+        for a minute of the replay's clock; what was sent by then still arrives.
 
     Raises
     ------
@@ -117,12 +118,16 @@ def run_grids(
     models = [models] * len(grids) if isinstance(models, TradingModels) else list(models)
     if len(models) != len(grids) or not grids:
         raise ValueError(f"models has {len(models)} entries, grids has {len(grids)}, expected as many and at least 1")
-    if interval_ns < 1 or sample_ns < interval_ns or warm_up_ns < 0:
+    if not 1 <= interval_ns <= sample_ns < 2**61:
         raise ValueError(f"interval_ns is {interval_ns}, sample_ns {sample_ns}, expected 1 <= interval_ns <= sample_ns")
+    if not 0 <= warm_up_ns < 2**61:
+        raise ValueError(f"warm_up_ns is {warm_up_ns}, expected 0 .. 2**61")
+    if feed.last_time_ns >= 2**62:
+        raise ValueError(f"the feed ends at {feed.last_time_ns} ns, expected before 2**62")
     engine = Engine(feed, len(grids))
     table = np.empty(len(grids), _GRID)
     for k, (grid, model) in enumerate(zip(grids, models, strict=True)):
-        engine.set_up(k, *model.arguments(feed.instrument, k, feed.born is not None))
+        engine.set_up(k, *model.arguments(feed.instrument, feed.born is not None))
         table[k] = (
             grid.levels, grid.step_ticks, grid.half_spread_ticks, grid.order_lots, grid.max_position_lots
         )  # fmt: skip

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
 
 import numpy as np
 
+from ..execution.latency import HOURS, CounterRandom
 from .instrument import Instrument
 
 QUEUES = ("risk", "power", "log", "power2", "log2", "power3", "fifo")
 FILLS = ("whole", "partial")
 BASES = ("value", "quantity", "fill")
-_HOURS = 168
+_LONGEST_NS = 2**60  # 36 years
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class ConstantLatency:
 
     def parameters(self) -> dict[str, Any]:
         """Return what the compiled loop reads."""
-        _at_least_zero(entry_ns=self.entry_ns, response_ns=self.response_ns)
-        return _latency(0, entry=int(self.entry_ns), response=int(self.response_ns))
+        return _latency(
+            0, entry=_nanoseconds("entry_ns", self.entry_ns), response=_nanoseconds("response_ns", self.response_ns)
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class FeedLatency:
         """Return what the compiled loop reads."""
         _at_least_zero(entry_factor=self.entry_factor, response_factor=self.response_factor)
         return _latency(
-            1, entry=int(self.entry_ns), response=int(self.response_ns),
+            1, entry=_nanoseconds("entry_ns", self.entry_ns, -_LONGEST_NS),
+            response=_nanoseconds("response_ns", self.response_ns, -_LONGEST_NS),
             factors=(float(self.entry_factor), float(self.response_factor)),
         )  # fmt: skip
 
@@ -90,10 +93,17 @@ class TableLatency:
     def parameters(self) -> dict[str, Any]:
         """Return what the compiled loop reads."""
         columns = ("request_time_ns", "exchange_time_ns", "response_time_ns")
-        table = [np.ascontiguousarray(getattr(self, name), np.int64) for name in columns]
+        table = []
+        for name in columns:
+            times = np.asarray(getattr(self, name))
+            if times.dtype.kind not in "iu":
+                raise ValueError(f"{name} has dtype {times.dtype}, expected whole nanoseconds")
+            table.append(np.ascontiguousarray(times, np.int64))
         for name, times in zip(columns, table, strict=True):
-            if times.ndim != 1 or len(times) != len(table[0]) or not len(times):
+            if times.ndim != 1 or times.shape != table[0].shape or not len(times):
                 raise ValueError(f"{name} has shape {times.shape}, request_time_ns has {table[0].shape}")
+            if abs(times[0]) > 2**62 or abs(times[-1]) > 2**62:
+                raise ValueError(f"{name} is {times[0]} .. {times[-1]}, expected within 2**62 of 1970")
             if (times[1:] <= times[:-1]).any():
                 raise ValueError(f"{name} does not increase, expected one order after the other")
         return _latency(2, table=table)
@@ -103,43 +113,48 @@ class TableLatency:
 class DrawnLatency:
     """(base + U(0, jitter)), sometimes a multiple, times one of 168 multipliers; a request too slow is sent again.
 
+    The draws of `tradekernels.execution.Latency`, in nanoseconds: the latency of a letter depends on the seed, on how
+    many orders its trader sent before this one, and on how many letters about it went the same way before. The first
+    request of order number n draws what `Latency.draw` draws with `CounterRandom(seed)` and the counter n.
+
     Parameters
     ----------
     base_ns, jitter_ns : float
     spike_probability, spike_multiple : float
         How often a letter takes how much longer.
-    timeout_ns : int
+    timeout_ns : float
         A request that would take longer is given up after it, and sent again up to `retries` times; then it is lost
         and the trader learns so. Answers are never lost.
     retries : int
     hour_of_week : tuple of 168 float
-        Multipliers from Monday 00:00 UTC on.
+        Multipliers from Monday 00:00 UTC on, of the hour in which a letter is first sent.
     seed : int
-        The same seed draws the same latencies; every trader of one run draws its own.
+        The same seed draws the same latencies, whoever else trades in the replay.
     """
 
     base_ns: float = 250e6
     jitter_ns: float = 50e6
     spike_probability: float = 0.01
     spike_multiple: float = 5.0
-    timeout_ns: int = 2_500_000_000
+    timeout_ns: float = 2_500_000_000
     retries: int = 1
-    hour_of_week: tuple[float, ...] = field(default=(1.0,) * _HOURS, repr=False)
+    hour_of_week: tuple[float, ...] = field(default=(1.0,) * HOURS, repr=False)
     seed: int = 0
 
     def parameters(self) -> dict[str, Any]:
         """Return what the compiled loop reads."""
-        _at_least_zero(
-            base_ns=self.base_ns, jitter_ns=self.jitter_ns, spike_probability=self.spike_probability,
-            spike_multiple=self.spike_multiple, timeout_ns=self.timeout_ns, retries=self.retries, seed=self.seed,
-        )  # fmt: skip
-        if len(self.hour_of_week) != _HOURS:
-            raise ValueError(f"hour_of_week has {len(self.hour_of_week)} multipliers, expected {_HOURS}")
+        draw = {name: getattr(self, name) for name in ("base_ns", "jitter_ns", "spike_probability", "spike_multiple")}
+        _at_least_zero(**draw, timeout_ns=self.timeout_ns)
+        if self.spike_probability > 1:
+            raise ValueError(f"spike_probability is {self.spike_probability}, expected at most 1")
+        if not isinstance(self.retries, (int, np.integer)) or not 0 <= self.retries <= 1000:
+            raise ValueError(f"retries is {self.retries!r}, expected a whole number from 0 to 1000")
+        if len(self.hour_of_week) != HOURS:
+            raise ValueError(f"hour_of_week has {len(self.hour_of_week)} multipliers, expected {HOURS}")
         _at_least_zero(**{f"hour_of_week[{k}]": value for k, value in enumerate(self.hour_of_week)})
         return _latency(
-            3, draw=(self.base_ns, self.jitter_ns, self.spike_probability, self.spike_multiple),
-            timeout=int(self.timeout_ns), retries=int(self.retries), hours=tuple(self.hour_of_week),
-            seed=int(self.seed) * 0x9E3779B97F4A7C15 % 2**64,
+            3, draw=tuple(map(float, draw.values())), timeout=float(self.timeout_ns), retries=int(self.retries),
+            hours=tuple(self.hour_of_week), seed=int(CounterRandom(self.seed).seed),
         )  # fmt: skip
 
 
@@ -153,7 +168,8 @@ class Fees:
     Parameters
     ----------
     maker, taker : str
-        Decimal strings: a share of the value, quote currency per unit of quantity, or quote currency per fill.
+        Decimal strings: a share of the value, quote currency per unit of quantity, or quote currency per fill. An order
+        that is filled in pieces pays, and is rounded, piece by piece.
     per : {"value", "quantity", "fill"}
     rounding : str, optional
         Every fee is rounded to a multiple of this, half away from zero, such as "0.00000001". Default: none.
@@ -169,9 +185,9 @@ class Fees:
         if self.per not in BASES:
             raise ValueError(f"per is {self.per!r}, expected one of {BASES}")
         unit = {"value": instrument.tick * instrument.lot, "quantity": instrument.lot, "fill": Fraction(1)}[self.per]
-        maker, taker = (Fraction(Decimal(rate)) * unit for rate in (self.maker, self.taker))
+        maker, taker = (_exact(name, getattr(self, name)) * unit for name in ("maker", "taker"))
         if self.rounding is not None:
-            step = Fraction(Decimal(self.rounding))
+            step = _exact("rounding", self.rounding)
             if step <= 0:
                 raise ValueError(f"rounding is {self.rounding!r}, expected a decimal above 0")
         else:  # the largest step of which both are whole multiples
@@ -202,33 +218,44 @@ class TradingModels:
     fees: Fees = field(default_factory=Fees)
     fills: str = "whole"
 
-    def arguments(self, instrument: Instrument, trader: int, order_level: bool) -> tuple[Any, ...]:
+    def arguments(self, instrument: Instrument, order_level: bool) -> tuple[Any, ...]:
         """Return the arguments of `Engine.set_up`, checked."""
         if self.fills not in FILLS:
             raise ValueError(f"fills is {self.fills!r}, expected one of {FILLS}")
         if self.queue.model == "fifo" and not order_level:
             raise ValueError("queue model is 'fifo', expected an order-level feed (read_orders, read_lobster) for it")
-        latency = self.latency.parameters()
-        latency["seed"] = (latency["seed"] + trader * 0xD1342543DE82EF95) % 2**64
         lot = instrument.lot
         in_lots = self.queue.model in ("risk", "fifo")  # exact in whole lots; the others are defined in base units
         units = (1.0, 1.0) if in_lots else (float(lot.numerator), float(lot.denominator))
         _, rates = self.fees.steps(instrument)
         return (
             QUEUES.index(self.queue.model), float(self.queue.n), units, self.fills == "partial",
-            BASES.index(self.fees.per), rates, latency,
+            BASES.index(self.fees.per), rates, self.latency.parameters(),
         )  # fmt: skip
 
 
 def _latency(kind: int, **given: Any) -> dict[str, Any]:
     empty = {
-        "entry": 0, "response": 0, "factors": (0.0, 0.0), "draw": (0.0, 0.0, 0.0, 1.0), "timeout": 0, "retries": 0,
-        "hours": (1.0,) * _HOURS, "seed": 0, "table": None,
+        "entry": 0, "response": 0, "factors": (0.0, 0.0), "draw": (0.0, 0.0, 0.0, 1.0), "timeout": 0.0, "retries": 0,
+        "hours": (1.0,) * HOURS, "seed": 0, "table": None,
     }  # fmt: skip
     return empty | given | {"kind": kind}
 
 
 def _at_least_zero(**values: float) -> None:
     for name, value in values.items():
-        if not 0 <= value < 2**62:
-            raise ValueError(f"{name} is {value}, expected a finite number of at least 0")
+        if not 0 <= value <= _LONGEST_NS:
+            raise ValueError(f"{name} is {value}, expected a finite number from 0 to 2**60")
+
+
+def _nanoseconds(name: str, value: float, least: int = 0) -> int:
+    if not least <= value <= _LONGEST_NS or int(value) != value:
+        raise ValueError(f"{name} is {value}, expected whole nanoseconds from {least} to 2**60")
+    return int(value)
+
+
+def _exact(name: str, value: str | Decimal) -> Fraction:
+    try:
+        return Fraction(Decimal(value))
+    except (InvalidOperation, TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} is {value!r}, expected a decimal such as '0.0004'") from None

@@ -11,7 +11,7 @@ import numpy as np
 from ._engine import Engine
 from .book import Book
 from .feed import Feed
-from .instrument import MOST_TICKS, Instrument
+from .instrument import MOST_LOTS, MOST_TICKS, Instrument
 from .models import Fees, TradingModels
 from .records import Kind
 
@@ -26,7 +26,6 @@ TRADE = np.dtype([("time_ns", "<i8"), ("side", "<i8"), ("tick", "<i8"), ("lots",
 FORCES = ("GTC", "IOC", "FOK", "GTX")
 _SIDES = {"buy": 0, "sell": 1}
 _CANCEL, _MODIFY = 2, 3
-_MOST_LOTS = 2**53
 
 
 class Status(IntEnum):
@@ -128,11 +127,11 @@ class Replay:
         self.feed = feed
         self.models = models or TradingModels()
         self._engine = Engine(feed, 1)
-        self._engine.set_up(0, *self.models.arguments(feed.instrument, 0, feed.born is not None))
+        self._engine.set_up(0, *self.models.arguments(feed.instrument, feed.born is not None))
         self.book = Book(self._engine.view)
         self._slots: dict[int, int] = {}
         self._next_id = 1
-        self._trades_from = 0
+        self._trades_from, self._trades_since = 0, feed.first_time_ns
 
     @property
     def now(self) -> int:
@@ -159,7 +158,7 @@ class Replay:
         force : {"GTC", "IOC", "FOK", "GTX"}
             GTX is post-only: it expires if it would trade at once.
         order_id : int, optional
-            Any integer that no order of this replay has had. Default: the next free one.
+            Any 64-bit integer that no order has which has not been forgotten. Default: one above the largest so far.
 
         Raises
         ------
@@ -176,6 +175,7 @@ class Replay:
             tick = MOST_TICKS if side == "buy" else 1
         if order_id is None:
             order_id = self._next_id
+        _check_whole(order_id=order_id)
         if order_id in self._slots or not -(2**63) <= order_id < 2**63:
             raise ValueError(f"order_id is {order_id}, expected a 64-bit integer that no order has")
         _check_size(tick, lots)
@@ -231,11 +231,12 @@ class Replay:
         first, self._trades_from = self._trades_from, self._engine.trader_at
         entries = self.feed.trader_stream[first : self._trades_from]
         starts = self.feed.messages["first_row"]
-        ends = np.append(starts[1:], len(self.feed.rows))
-        parts = [self.feed.rows[starts[k] : ends[k]] for k in entries]
-        sizes = [len(part) for part in parts]
+        parts = [self.feed.rows[starts[k] : starts[k + 1] if k + 1 < len(starts) else None] for k in entries]
         rows = np.concatenate(parts) if parts else self.feed.rows[:0]
-        times = np.repeat(self.feed.messages["local_time_ns"][entries], sizes)
+        received = np.append(self._trades_since, self.feed.messages["local_time_ns"][entries])
+        received = np.maximum.accumulate(received)  # what was late counts as known at the time of the one before it
+        self._trades_since = int(received[-1])
+        times = np.repeat(received[1:], [len(part) for part in parts])
         traded = (rows["kind"] == Kind.BUY_TRADE) | (rows["kind"] == Kind.SELL_TRADE)
         out = np.empty(int(traded.sum()), TRADE)
         out["time_ns"], out["tick"], out["lots"] = times[traded], rows["tick"][traded], rows["lots"][traded]
@@ -243,9 +244,10 @@ class Replay:
         return out
 
     def _until(self, duration_ns: int) -> int:
-        if not 0 <= duration_ns < 2**61:
-            raise ValueError(f"duration_ns is {duration_ns}, expected 0 .. 2**61")
-        return self.now + duration_ns
+        _check_whole(duration_ns=duration_ns)
+        if duration_ns < 0 or self.now + duration_ns >= 2**62:
+            raise ValueError(f"duration_ns is {duration_ns}, expected at least 0 and an end before 2**62 ns")
+        return self.now + int(duration_ns)
 
     def _open(self, order_id: int) -> int:
         if order_id not in self._slots:
@@ -257,8 +259,15 @@ class Replay:
         return self._slots[order_id]
 
 
+def _check_whole(**values: int) -> None:
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)):
+            raise ValueError(f"{name} is {value!r}, expected a whole number")
+
+
 def _check_size(tick: int, lots: int) -> None:
+    _check_whole(tick=tick, lots=lots)
     if not 0 < tick <= MOST_TICKS:
         raise ValueError(f"tick is {tick}, expected 1 .. {MOST_TICKS}")
-    if not 0 < lots <= _MOST_LOTS:
-        raise ValueError(f"lots is {lots}, expected 1 .. {_MOST_LOTS}")
+    if not 0 < lots <= MOST_LOTS:
+        raise ValueError(f"lots is {lots}, expected 1 .. {MOST_LOTS}")
