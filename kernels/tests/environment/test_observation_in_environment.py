@@ -21,7 +21,8 @@ def test_a_whole_observation_is_that_of_the_strategy(observed, book):
     frame, features = observed
     rows = features.market(frame)
     one = market("BTC/USDT", frame, rows, "15m", first=300)
-    environment = TradingEnvironment(one, 1, Settings(can_short=True, random_start=False, episode_length=200, book=book))
+    its = Settings(can_short=True, random_start=False, episode_length=200, book=book)
+    environment = TradingEnvironment(one, 1, its)
     np.testing.assert_array_equal(environment.reset()[0], rows[300])
     window, random = AgentWindow(), np.random.default_rng(0)
     for row in [*range(301, 501), 300, *range(301, 501)]:
