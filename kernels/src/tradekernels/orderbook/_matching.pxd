@@ -15,7 +15,7 @@ and ids), _queues, _stops, _match, _rejects; _invariants looks at the result.
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from ._matching_arena cimport (
-    Book, Entry, Order, book_clear, book_start, book_stop, find, forget, give_slot, hidden_of, home_of, mark_of, owner_of, peak_of,
+    Book, Order, book_clear, book_start, book_stop, find, forget, give_slot, hidden_of, home_of, mark_of, owner_of, peak_of,
 )
 from ._matching_far cimport NO_ASK, NO_BID, Level
 from ._matching_levels cimport find_level, follow, is_dense, level_at, next_above, next_below
@@ -25,8 +25,8 @@ from ._matching_queues cimport drop_resting, rest
 from ._matching_rejects cimport fault_of, fault_of_change, reject
 from ._matching_stops cimport drop_waiting, wait_for_price
 from ._matching_tape cimport (
-    ALLOW, BAD_KIND, BUY, CANCEL, CANCELLED, FOK, GTC, IOC, LIMIT, MARKET, MAX_CAPACITY, MAX_SLICES, MODIFIED, MODIFY, NO_REASON,
-    POST_ONLY, REDUCE, REQUESTED, SELL, STOP, STOP_LIMIT, TRIGGERED, UNKNOWN_ID, Event, Grow, Message, Tape, Trade, max_lots,
+    ALLOW, BAD_KIND, BUY, CANCEL, CANCELLED, GTC, IOC, LIMIT, MARKET, MAX_CAPACITY, MAX_SLICES, MODIFIED, MODIFY, NO_REASON,
+    REDUCE, REQUESTED, SELL, STOP, STOP_LIMIT, TRIGGERED, UNKNOWN_ID, Event, Grow, Message, Tape, Trade, max_lots,
     tape_start, tape_stop, write_event,
 )
 

@@ -186,8 +186,11 @@ cdef inline void move_window(Ladder* ladder, int32_t base) noexcept nogil:
     """Begin the window at another tick: every level keeps its queue."""
     cdef int32_t shift = base - ladder.base, i = -1 if shift > 0 else ladder.window, tick
     cdef Level level
-    while True:  # in the direction that finds the place of each level already left
-        i = dense_above(ladder, i) if shift > 0 and i < ladder.window - 1 else dense_below(ladder, i) if shift < 0 and i > 0 else -1
+    while True:  # in the direction in which the new place of each level has already been left
+        if shift > 0:
+            i = dense_above(ladder, i) if i < ladder.window - 1 else -1
+        else:
+            i = dense_below(ladder, i) if i > 0 else -1
         if i < 0:
             break
         level = ladder.dense[i]

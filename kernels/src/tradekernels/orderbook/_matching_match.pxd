@@ -1,4 +1,4 @@
-"""An order meets the other side of the book. From: the engine in _matching.pxd, after every check. To: trades on the tape."""
+"""An order meets the other side of the book. From: the engine, after every check. To: trades on the tape."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 

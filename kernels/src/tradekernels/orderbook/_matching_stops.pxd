@@ -1,4 +1,4 @@
-"""Stop orders wait for a price to trade, and then stand in line to be executed. From: _matching.pxd. To: arena and ladders."""
+"""Stop orders wait for a price to trade, then stand in line to be executed. From: the engine. To: arena and ladders."""
 
 from libc.stdint cimport int32_t, int64_t
 
