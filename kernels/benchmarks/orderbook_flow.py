@@ -121,7 +121,7 @@ def plot(real: Observed, run: Observed, path: Path) -> None:
     labels = (
         ("memory of signs", "market orders later", "autocorrelation"),
         ("time between market orders", "seconds", share),
-        ("moves of the mid price in 1 s, where it moved", "steps", share),
+        ("moves of the mid in 1 s, zeros left out", "steps", share),
         ("resting volume", "steps from the opposite best", "lots, mean of both sides"),
         ("which way the mid moves next", "imbalance of the best queues", "share of moves up"),
         ("size of market orders", "lots", share),

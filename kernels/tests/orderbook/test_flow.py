@@ -357,3 +357,11 @@ def test_a_market_outside_a_band_is_asked_for_what_it_shows():
     assert kinds["up above 0.8"].passed
     assert aims(real)["Fano factor 1 s"] == 60.0
     assert aims(real | {"Fano factor 1 s": 31.0})["Fano factor 1 s"] < 30.0
+
+
+def test_a_thin_bin_beside_a_deep_one_is_asked_for_its_own_depth():
+    """What rests far away, a thousand times as much, loosens no gate near the market; an empty bin may hold crumbs."""
+    real = facts(OrderFlow(some_parameters(), seed=4).feed(60.0)) | {"depth 2": 300.0, "depth 513-1024": 3e5}
+    passed = {gate.name: gate.passed for gate in gates(real, real | {"depth 2": 390.0})}
+    assert not passed["depth 2"]
+    assert {gate.name: gate.passed for gate in gates(real | {"depth 1": 0.0}, real | {"depth 1": 0.5})}["depth 1"]

@@ -163,7 +163,7 @@ BOUNDS = {
 WITHIN = {"market orders a second": 0.10, "median size": 0.20, "90 % size": 0.20}
 DEPTH_WITHIN = 0.25
 MOVED_WITHIN = 0.25  # of a figure whose band does not fit the market
-LEAST_DEPTH = 1e-3  # of all that rests: a bin with less is empty
+LEAST_DEPTH = 1e-5  # of all that rests: a bin with less is empty
 
 
 def moved(real: float, low: float, high: float) -> tuple[float, float]:
