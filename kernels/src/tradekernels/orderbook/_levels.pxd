@@ -14,8 +14,14 @@ from ._far cimport EMPTY, Far, far_below, far_create, far_destroy, far_get, far_
 cdef extern from *:
     """
     #define TK_NEVER 0x7fffffffffffffffLL
+    #if defined(_MSC_VER)
+    #define TK_RARE(x) (x)
+    #else
+    #define TK_RARE(x) __builtin_expect(!!(x), 0)
+    #endif
     """
     const long long NEVER "TK_NEVER"  # a time after all others
+    bint rare "TK_RARE"(bint x) noexcept nogil  # for the compiler: keep this out of the way of the rest
 
 cdef enum:
     WINDOW_BITS = 16
@@ -54,16 +60,16 @@ cdef inline void destroy(Levels* s) noexcept nogil:
 
 cdef inline i64 get(const Levels* s, i64 key) noexcept nogil:
     cdef i64 i = key - s.base
-    if <u64> i < <u64> WINDOW:
-        return s.lots[i]
-    return far_get(&s.far, key)
+    if rare(<u64> i >= <u64> WINDOW):
+        return far_get(&s.far, key)
+    return s.lots[i]
 
 
 cdef inline i64 put(Levels* s, i64 key, i64 lots) noexcept nogil:
     """Set the lots at a key, 0 for none, and return what was there. The best is the caller's business."""
     cdef i64 i = key - s.base, was
     cdef u64 before, after, bit
-    if <u64> i >= <u64> WINDOW:
+    if rare(<u64> i >= <u64> WINDOW):
         s.far_work += 1
         return far_put(&s.far, key, lots)
     was = s.lots[i]
@@ -109,13 +115,15 @@ cdef inline i64 window_below(const Levels* s, i64 i) noexcept nogil:
 cdef inline i64 below(Levels* s, i64 key) noexcept nogil:
     """Return the best stored key that is worse than `key`, or EMPTY."""
     cdef i64 end = s.base + WINDOW, i, found
-    if key > end:
+    if rare(key > end):
         found = far_below(&s.far, key)
         if found >= end:
             return found
         key = end
     i = window_below(s, key - s.base)
-    return s.base + i if i >= 0 else far_below(&s.far, min(s.base, key))
+    if rare(i < 0):
+        return far_below(&s.far, min(s.base, key))
+    return s.base + i
 
 
 cdef inline void move_window(Levels* s) noexcept nogil:
@@ -143,7 +151,7 @@ cdef inline void move_window(Levels* s) noexcept nogil:
 cdef inline void settle(Levels* s) noexcept nogil:
     """Move the window if the best is out of its good part and the work on the table has paid for it."""
     cdef i64 i = s.best - s.base
-    if (i < (WINDOW >> 3) or i >= WINDOW - (WINDOW >> 4)) and s.best != EMPTY and (
+    if rare(i < (WINDOW >> 3) or i >= WINDOW - (WINDOW >> 4)) and s.best != EMPTY and (
             not s.placed or s.far_work > MIN_WORK + 2 * s.move_work):
         move_window(s)
 
