@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import feed_captures as captures
 from real_feed import BTC
 
-from tradekernels.orderbook import FeedError, Instrument, final_book, read_capture
+from tradekernels.orderbook import FeedError, Instrument, final_book, read_capture, read_lobster
 from tradekernels.orderbook.capture import _CHUNK
 
 T = 1700000000000
@@ -227,3 +227,22 @@ def test_a_book_drops_many_far_levels_in_a_moment():
         book._state.apply(rows)
     assert time.process_time() - start < 2
     assert book.best("bid") is None
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    ("34200.2,1,1,5,1000000,1", "rests already"),
+    ("34200.2,2,1,6,1000000,1", "more lots"),
+    ("34200.2,1,99999999999999999999,5,1000000,1", "six LOBSTER fields"),
+    ("34200.-2,1,2,5,1000000,1", "six LOBSTER fields"),
+    ("34200.2,1,2,5,-9999999999,1", "six LOBSTER fields"),
+    ("34200.2,1,2,5", "six LOBSTER fields"),
+])  # fmt: skip
+def test_a_bad_lobster_line_names_file_and_line_whatever_is_wrong_with_it(tmp_path, line, reason):
+    """A halt before it has a line of its own, but no event."""
+    path = tmp_path / "message.csv"
+    path.write_text(f"34200.1,7,0,0,-1,-1\n34200.1,1,1,5,1000000,1\n{line}\n")
+    stock = Instrument("A", "0.01", "1")
+    with pytest.raises(ValueError, match=f"message.csv, line 3: .*{reason}"):
+        read_lobster(path, stock, day="2012-06-21")
+    feed = read_lobster(path, stock, day="2012-06-21", skip_bad=True)
+    assert (len(feed), feed.counts["bad_lines"], feed.counts["other_events"]) == (1, 1, 1)

@@ -39,6 +39,14 @@ class EventKind(IntEnum):
     HIDDEN = 4  # `lots` of an order that no one saw traded at `tick`
 
 
+class _EventError(ValueError):
+    """An event that cannot be: `index` in the order given, and `reason`."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"event {index}: {reason}")
+        self.index, self.reason = index, reason
+
+
 def read_orders(source: str | os.PathLike[str] | np.ndarray, instrument: Instrument, *, skip_bad: bool = False) -> Feed:
     """Read order-level events: a .npy file, or an array, of ORDER_EVENT.
 
@@ -96,12 +104,12 @@ def read_lobster(
     Raises
     ------
     ValueError
-        With the line number, for the first bad line.
+        With file and line, for the first bad line or impossible event.
     """
     midnight = int(np.datetime64(day, "D").astype(np.int64)) * _DAY_NS
     unit, lot = instrument.tick * 10_000, instrument.lot
     counts = {"other_events": 0, "bad_lines": 0}
-    events = []
+    events, lines = [], []
     with open(path, encoding="ascii", errors="replace") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -120,15 +128,21 @@ def read_lobster(
                     continue
                 if off_price or off_size or direction not in ("1", "-1") or not (0 < tick < 2**31 - 1 > lots >= 0):
                     raise ValueError("price, size or direction")
+                if not (abs(int(order_id)) < 2**63 and (not part or part.isdigit())):
+                    raise ValueError("order id or time")
                 side = 0 if direction == "1" else 1
                 events.append((time, time + latency_ns, int(order_id), lots, tick, _LOBSTER_KINDS[kind], side, 0))
+                lines.append(number)
             except (ValueError, ArithmeticError):
                 if not skip_bad:
                     raise ValueError(
                         f"{os.fspath(path)}, line {number}: {line[:60]!r}, expected six LOBSTER fields on the grid"
                     ) from None
                 counts["bad_lines"] += 1
-    return _feed(np.array(events, ORDER_EVENT), instrument, skip_bad, open_start=True, counts=counts)
+    try:
+        return _feed(np.array(events, ORDER_EVENT), instrument, skip_bad, open_start=True, counts=counts)
+    except _EventError as error:
+        raise ValueError(f"{os.fspath(path)}, line {lines[error.index]}: {error.reason}") from None
 
 
 def _feed(events: np.ndarray, instrument: Instrument, skip_bad: bool, open_start: bool, counts: dict[str, int]) -> Feed:
@@ -144,7 +158,7 @@ def _feed(events: np.ndarray, instrument: Instrument, skip_bad: bool, open_start
         raise ValueError(f"{len(events)} events, expected fewer than 2**30")
     n, n_bad, n_unknown, stopped, fault = decode(events, slots, rows, born, row_of, skip_bad, open_start)
     if fault and not skip_bad:
-        raise ValueError(f"event {int(place[stopped])}: {FAULTS[fault]}: {events[stopped].tolist()[:-1]}")
+        raise _EventError(int(place[stopped]), f"{FAULTS[fault]}: {events[stopped].tolist()[:-1]}")
     if not n:
         raise ValueError(f"{len(events)} events but no usable one")
     messages = np.zeros(len(events), MESSAGE)
