@@ -43,13 +43,13 @@ def grid(hbt, tick, lot, levels, step, half, lots, most):
         middle = depth.best_bid_tick + depth.best_ask_tick
         bid = np.int64(np.floor((middle - 2 * half) / (2 * step))) * step
         ask = np.int64(np.ceil((middle + 2 * half) / (2 * step))) * step
-        buys, sells = Dict.empty(int64, float64), Dict.empty(int64, float64)
+        buys, sells = Dict.empty(int64, float64), Dict.empty(int64, float64)  # by order id: 2 tick, 2 tick + 1
         if position < most:
             for i in range(levels):
-                buys[bid - i * step] = (bid - i * step) * tick
+                buys[2 * (bid - i * step)] = (bid - i * step) * tick
         if position > -most:
             for i in range(levels):
-                sells[ask + i * step] = (ask + i * step) * tick
+                sells[2 * (ask + i * step) + 1] = (ask + i * step) * tick
         orders = hbt.orders(0)
         values = orders.values()
         while values.has_next():
