@@ -344,6 +344,7 @@ def test_closings_and_bands_by_hand():
     assert set(closings(np.array([1, 5, 2, 9, 9, 3, 1]), 1)) == {1.0, 2.0, 3.0}
     assert closings(np.ones(5, int), 1) == (1.0,)
     assert moved(60.0, 8.0, 30.0) == (45.0, 75.0)
+    assert moved(31.0, 8.0, 30.0) == (8.0, 31.0)
     assert moved(-0.014, 0.01, np.inf) == (pytest.approx(-0.024), np.inf)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .facts import BOUNDS, LEAST_DEPTH, facts
+from .facts import BOUNDS, FAR, LEAST_DEPTH, facts
 from .feed import Feed
 from .fits import DECAYS, MAX_BRANCHING, fit_hawkes, fit_parents
 from .flow import WARM_UP, FlowParameters, OrderFlow
@@ -25,7 +25,6 @@ MAX_LOG_DEVIATION = (
     1.5  # of limit order sizes: heavier tails come and go as single orders, and no queue is like another
 )
 INSIDE, INSIDE_IMBALANCE = 0.2, 0.5  # of a gate's width; the next move is the noisiest figure of an hour
-FAR = 0.25  # of a gate's width outside it: no error of a short feed any more
 QUEUE_ORDERS = 40  # in a best queue
 MOST_ORDERS = 1000  # of a distance bin and side: so both sides of all bins fit a book
 N_SIZES, N_CLOSINGS = 1024, 64  # market orders, and spreads, kept as tables
@@ -164,6 +163,9 @@ def aims(real: dict[str, float]) -> dict[str, float]:
     A short feed shows its figures with an error; what is aimed at the very edge of a gate misses it half of the time.
     A figure that lies far outside its band is that of another kind of market, and is aimed at as it is.
     """
+    # Buyers and sellers are alike: both ends of the imbalance say the same thing.
+    up = (real["up above 0.8"] + 1.0 - real["up below -0.8"]) / 2
+    real = real | {"up above 0.8": up, "up below -0.8": 1.0 - up}
     out = dict(real)
     for name, (low, high) in BOUNDS.items():
         if name in ("one-tick spread share", "up is monotone") or np.isinf(high):
@@ -173,9 +175,7 @@ def aims(real: dict[str, float]) -> dict[str, float]:
             out[name] = (low + high) / 2
         elif low - FAR * (high - low) <= real[name] <= high + FAR * (high - low):
             out[name] = float(np.clip(real[name], low + inside, high - inside))
-    # Buyers and sellers are alike: both ends of the imbalance say the same thing.
-    up = (out["up above 0.8"] + 1.0 - out["up below -0.8"]) / 2
-    return out | {"up above 0.8": up, "up below -0.8": 1.0 - up}
+    return out
 
 
 def mean_of(sets: list[FlowParameters]) -> FlowParameters:

@@ -163,11 +163,17 @@ BOUNDS = {
 WITHIN = {"market orders a second": 0.10, "median size": 0.20, "90 % size": 0.20}
 DEPTH_WITHIN = 0.25
 MOVED_WITHIN = 0.25  # of a figure whose band does not fit the market
+FAR = 0.25  # of a band's width outside it: no error of a short feed any more
 LEAST_DEPTH = 1e-5  # of all that rests: a bin with less is empty
 
 
 def moved(real: float, low: float, high: float) -> tuple[float, float]:
-    """Return a band around a figure that its own band does not hold: as wide as that, or MOVED_WITHIN."""
+    """Return the band of a figure that its own band does not hold.
+
+    Nearer than FAR that band is stretched to it; a farther one gets its own, as wide, or MOVED_WITHIN of the figure.
+    """
+    if low - FAR * (high - low) <= real <= high + FAR * (high - low) and not np.isinf(high):
+        return min(low, real), max(high, real)
     width = abs(low) if np.isinf(high) else (high - low) / 2
     half = max(width, MOVED_WITHIN * abs(real))
     return real - half, np.inf if np.isinf(high) else real + half
