@@ -72,6 +72,32 @@ def matching(rounds: int) -> None:
     table(("matching with tape", "M messages/s", "goal", "trades", "events"), rows)
 
 
+def scattered_messages(n: int) -> np.ndarray:
+    """Return n orders at prices all over 2^30 ticks, and the cancellation of each, in another order."""
+    random, rows = np.random.default_rng(1), np.zeros(2 * n, MESSAGE)
+    rows["lots"], rows["side"] = 1, np.tile([1, -1], n)
+    rows["tick"] = np.where(rows["side"] == 1, 0, 2**29) + random.integers(1, 2**29, 2 * n)
+    rows["id"][:n], rows["id"][n:] = np.arange(n), random.permutation(n)
+    rows["kind"][n:] = Kind.CANCEL
+    return rows
+
+
+def scattered(rounds: int) -> None:
+    """Print what a message costs where no price is near another: it may not grow with their number (LOB-20)."""
+    rows = []
+    for n in (2_000, 20_000, 100_000):
+        messages, engine, tape = scattered_messages(n), MatchingEngine(1 << 17, 64), Tape(4 * n)
+
+        def call(engine=engine, tape=tape, messages=messages):
+            tape.clear()
+            engine.process(messages, tape)
+
+        seconds = interleaved(call, rounds=rounds)[0]
+        assert engine.counts()["live"] == engine.check() == 0
+        rows.append((f"{n:,}", f"{seconds / len(messages) * 1e9:.0f}"))
+    table(("levels far from each other", "ns a message"), rows)
+
+
 def fuzz(millions: int) -> None:
     """Compare the digest with the deque book's over many messages of every kind, good and bad."""
     from deque_book import DequeBook, random_messages
@@ -181,6 +207,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with one_core():
         matching(arguments.rounds)
+        scattered(arguments.rounds)
         expansion(arguments.rounds)
         if arguments.peers:
             peers(3)

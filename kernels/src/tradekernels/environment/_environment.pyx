@@ -15,23 +15,14 @@ from tradekernels.environment._fill cimport Trade, send
 from tradekernels.environment._look cimport observe
 from tradekernels.environment._order cimport wanted_lots
 from tradekernels.environment._reward cimport Reward, potential, total
-from tradekernels.environment._state cimport BAR, Copy, Pair, Row, Settings
-from tradekernels.observation._observation cimport WINDOW
+from tradekernels.environment._state cimport Copy, Pair, Row, Settings
+from tradekernels.observation._observation cimport BAR, WINDOW
 from tradekernels.orderbook._matching cimport book_start, book_stop, tape_start, tape_stop
+from tradekernels.orderbook._matching_memory cimport prefetch
 
 ctypedef fused number:
     float
     double
-
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define tradekernels_prefetch(p) __builtin_prefetch(p)
-    #else
-    #define tradekernels_prefetch(p) ((void) (p))
-    #endif
-    """
-    void prefetch "tradekernels_prefetch" (const void* address) noexcept nogil
 
 
 cdef inline void fetch_lines(const char* address, Py_ssize_t n_bytes) noexcept nogil:

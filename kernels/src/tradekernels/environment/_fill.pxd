@@ -10,10 +10,10 @@ from tradekernels.environment._book cimport (
     CENTRE, MOST_LOTS, FlowTable, Live, best_of, happen, open_book, queue, take,
 )
 from tradekernels.environment._risk cimport count_order
-from tradekernels.environment._state cimport BAR, Copy, Pair, Row, Settings, TIMEOUT
+from tradekernels.environment._state cimport Copy, Pair, Row, Settings, TIMEOUT
 from tradekernels.execution._costs cimport fill_ticks, late_price, latency_ms, slippage_bps, steps_up
 from tradekernels.execution._random cimport philox
-from tradekernels.observation._observation cimport BOUGHT, FILLED, FILLS, PLACED, SOLD, SPREAD_COUNT, SPREAD_SUM
+from tradekernels.observation._observation cimport BAR, BOUGHT, FILLED, FILLS, PLACED, SOLD, SPREAD_COUNT, SPREAD_SUM
 from tradekernels.orderbook._matching cimport BUY, SELL
 
 cdef enum:              # purposes of a counter

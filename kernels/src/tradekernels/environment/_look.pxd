@@ -3,28 +3,13 @@
 from libc.string cimport memcpy
 
 from tradekernels.environment._fill cimport money, price, units
-from tradekernels.environment._state cimport BAR, Copy, Pair, Row
+from tradekernels.environment._state cimport Copy, Pair, Row
 from tradekernels.observation._observation cimport (
-    BOUGHT, CASH, N_AGENT_FIELDS, N_AGENT_SLOTS, N_BAR_FIELDS, UNITS, WINDOW, agent_slots,
+    BOUGHT, CASH, N_AGENT_FIELDS, N_AGENT_SLOTS, UNITS, agent_slots, window_sums,
 )
 
 cdef enum:
     AGENT = 21          # first agent slot
-
-
-cdef inline void window_sums(const double* bars, Py_ssize_t newest, double* out) noexcept nogil:
-    """Write what `window_sums` of the observation does, in the same order of additions, eight lanes at a time."""
-    cdef double[BAR] sums
-    cdef Py_ssize_t row, k
-    for k in range(BAR):
-        sums[k] = 0.0
-    for row in range(newest + 1, WINDOW):
-        for k in range(BAR):
-            sums[k] += bars[row * BAR + k]
-    for row in range(newest + 1):
-        for k in range(BAR):
-            sums[k] += bars[row * BAR + k]
-    memcpy(out, sums, N_BAR_FIELDS * sizeof(double))
 
 
 cdef inline void observe(const Copy* it, const Pair* pair, const Row* row, const float* market, Py_ssize_t n_slots,

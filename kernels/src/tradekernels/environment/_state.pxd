@@ -5,14 +5,13 @@ The fields are those of the dtypes there, in their order; _environment.sizes let
 
 from tradekernels.environment._reward cimport Reward
 from tradekernels.execution._costs cimport Latency
-from tradekernels.observation._observation cimport WINDOW
+from tradekernels.observation._observation cimport BAR, WINDOW
 
 cdef enum:
     PEAK_BARS = 500        # ENV-8: the drawdown's window
     PEAK_RING = 512
     ORDERS_PER_MINUTE = 60
     N_REASONS = 8
-    BAR = 8                # doubles of a bar's own fills: the fields of AgentWindow and one of padding
 
 cdef enum:  # of a refusal; REASONS in state.py
     POSITION_LIMIT, NOTIONAL_LIMIT, DRAWDOWN, INTRABAR_DRAWDOWN, BANKRUPTCY, ORDER_RATE, TIMEOUT, MIN_NOTIONAL

@@ -12,6 +12,7 @@ cdef enum:
     N_AGENT_FIELDS = 9   # what an account and its last bars come down to
     N_AGENT_SLOTS = 6    # slots 21 to 26
     N_BAR_FIELDS = 7     # the fields that are sums over bars, from BOUGHT on
+    BAR = 8              # numbers that a bar takes in a ring: its fields, and one to fill the lanes
     WINDOW = 20          # bars
 
 cdef enum:           # fields of an account; quote and base are the currencies of the pair
@@ -72,13 +73,16 @@ cdef inline void agent_slots(const double* agent, double price, double* out) noe
 cdef inline void window_sums(const double* bars, Py_ssize_t newest, double* out) noexcept nogil:
     """Write the sums of the last 20 bars, added oldest first: no running sum, so nothing lingers that has left.
 
-    `bars` holds WINDOW rows of N_BAR_FIELDS, a ring whose newest row is `newest`.
+    `bars` holds WINDOW rows of BAR numbers, a ring whose newest row is `newest`; `out` takes N_BAR_FIELDS.
     """
-    cdef Py_ssize_t age, k
-    cdef const double* row
-    for k in range(N_BAR_FIELDS):
-        out[k] = 0.0
-    for age in range(1, WINDOW + 1):
-        row = bars + (newest + age) % WINDOW * N_BAR_FIELDS
-        for k in range(N_BAR_FIELDS):
-            out[k] += row[k]
+    cdef double[BAR] sums
+    cdef Py_ssize_t row, k
+    for k in range(BAR):
+        sums[k] = 0.0
+    for row in range(newest + 1, WINDOW):
+        for k in range(BAR):
+            sums[k] += bars[row * BAR + k]
+    for row in range(newest + 1):
+        for k in range(BAR):
+            sums[k] += bars[row * BAR + k]
+    memcpy(out, sums, N_BAR_FIELDS * sizeof(double))

@@ -20,6 +20,7 @@ AGENT_FIELDS: tuple[str, ...] = (
 )  # fmt: skip
 WINDOW = 20  # bars
 _BOUGHT, _SOLD, _FILLS, _SPREAD_SUM, _SPREAD_COUNT, _FILLED, _PLACED = range(len(AGENT_FIELDS) - 2)
+_BAR = 8  # numbers that a bar takes in the ring, one more than its fields: whole lanes
 SIDES = {"buy": 1.0, "sell": -1.0}
 
 
@@ -37,7 +38,7 @@ class AgentWindow:
     """
 
     def __init__(self) -> None:
-        self._bars = np.zeros((WINDOW, len(AGENT_FIELDS) - 2))
+        self._bars = np.zeros((WINDOW, _BAR))
         self._newest = 0
 
     def place(self, amount: float) -> None:
