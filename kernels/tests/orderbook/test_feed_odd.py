@@ -3,7 +3,6 @@
 import gzip
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,26 @@ sys.path.insert(0, str(Path(__file__).parent))
 import feed_captures as captures
 from real_feed import BTC
 
-from tradekernels.orderbook import FeedError, Instrument, final_book, read_capture, read_lobster
+from tradekernels.orderbook import (
+    Book,
+    Feed,
+    FeedError,
+    Grid,
+    Instrument,
+    Microprice,
+    Replay,
+    TradingModels,
+    candle_columns,
+    depth,
+    final_book,
+    order_events,
+    order_flow_imbalance,
+    quotes,
+    read_capture,
+    read_lobster,
+    read_orders,
+    run_grids,
+)
 from tradekernels.orderbook.capture import _CHUNK
 
 T = 1700000000000
@@ -180,53 +198,34 @@ def test_levels_on_any_grid_equal_their_decimals(tmp_path, tick, price, steps):
 
 
 def test_other_threads_run_while_a_capture_is_parsed(tmp_path):
-    """The parser holds no lock: with one that is never handed over, nothing could happen during a call."""
+    """The parser holds no lock: Python hands it over after 1,000 seconds, so only a call that lets go of it does."""
     from tradekernels.orderbook._capture import Parser
     from tradekernels.orderbook.records import RAW_MESSAGE, ROW, TICKER
 
-    text = captures.diff(LOCAL, T, 1, 2, 0, [(f"{100 + k % 900}.0", "7.000") for k in range(50_000)]) * 10
+    text = captures.diff(LOCAL, T, 1, 2, 0, [(f"{100 + k % 900}.0", "7.000") for k in range(50_000)])
     rows, messages, tickers = np.empty(len(text) // 5 + 8, ROW), np.empty(99, RAW_MESSAGE), np.empty(1, TICKER)
     parser = Parser((1, 1, 2**31 - 2), (1, 3, 2**53), b"", False, False, False)
-    ticks, done = [], threading.Event()
+    waiting, gate, seen, interval = threading.Event(), threading.Event(), [], sys.getswitchinterval()
 
-    def watch():
-        while not done.is_set():
-            ticks.append(time.perf_counter())
-            time.sleep(0.0005)
+    def other():
+        waiting.set()
+        gate.wait()
+        seen.append("progress")
 
-    watcher, interval, seen = threading.Thread(target=watch), sys.getswitchinterval(), 0
+    thread = threading.Thread(target=other)
+    thread.start()
+    waiting.wait()
     sys.setswitchinterval(1000)
     try:
-        watcher.start()
-        for _ in range(100):  # a busy machine may not let the other thread run at once
-            start = time.perf_counter()
-            parser.parse(text, rows, 0, messages, 0, tickers, 0)
-            end = time.perf_counter()
-            seen += sum(start < tick < end for tick in ticks)
+        gate.set()
+        for _ in range(20_000):  # a busy machine may not let the other thread run at once
             if seen:
                 break
+            parser.parse(text, rows, 0, messages, 0, tickers, 0)
+        assert seen
     finally:
         sys.setswitchinterval(interval)
-        done.set()
-        watcher.join()
-    assert seen
-
-
-def test_a_book_drops_many_far_levels_in_a_moment():
-    """LOB-6: the work is in proportion to the levels, however far apart they lie."""
-    from tradekernels.orderbook import Book
-    from tradekernels.orderbook.records import ROW, Kind
-
-    rows = np.zeros(60_001, ROW)
-    rows["tick"][:-1] = 30_000 * (1 + np.random.default_rng(0).permutation(60_000))
-    rows["lots"][:-1] = 1
-    rows["tick"][-1], rows["kind"][-1] = 1, Kind.DROP_BID
-    book = Book()
-    start = time.process_time()
-    for _ in range(3):
-        book._state.apply(rows)
-    assert time.process_time() - start < 2
-    assert book.best("bid") is None
+        thread.join()
 
 
 @pytest.mark.parametrize(("line", "reason"), [
@@ -246,3 +245,124 @@ def test_a_bad_lobster_line_names_file_and_line_whatever_is_wrong_with_it(tmp_pa
         read_lobster(path, stock, day="2012-06-21")
     feed = read_lobster(path, stock, day="2012-06-21", skip_bad=True)
     assert (len(feed), feed.counts["bad_lines"], feed.counts["other_events"]) == (1, 1, 1)
+
+
+UNIT = Instrument("X", "1", "1")
+
+
+@pytest.mark.parametrize("price", ["abc", "", None, "NaN", "Infinity", "1e400000000", "1e-400000000", b"5", "10.5"])
+def test_a_price_that_is_none_is_refused_by_name(price):
+    """In no time, too: an exponent is short to write."""
+    with pytest.raises(ValueError, match=r"price is .*expected a"):
+        UNIT.ticks(price)
+    with pytest.raises(ValueError, match=r"quantity is .*expected a"):
+        UNIT.lots(price)
+
+
+@pytest.mark.parametrize("symbol", ["A" * 65, "币" * 22, None])
+def test_a_symbol_no_capture_could_hold_is_refused(tmp_path, symbol):
+    """By the instrument, or on the line that states it."""
+    with pytest.raises(ValueError, match=r"symbol is .*at most 64 bytes"):
+        Instrument(symbol, "0.1", "0.001")
+    if symbol:
+        line = captures.trade(LOCAL, T, 1, "10.0", "0.002", True, symbol=symbol)
+        with pytest.raises(FeedError, match="over 64 bytes"):
+            read_capture(captures.write(tmp_path / "x.gz", line), Instrument("", "0.1", "0.001"))
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("lots", 2**53 + 1), ("lots", 2**70), ("lots", 1.5), ("tick", 1.5), ("tick", 2**70), ("tick", None),
+])  # fmt: skip
+def test_a_book_takes_whole_numbers_in_bounds_only(name, value):
+    """A cast would cut 1.5 to 1."""
+    with pytest.raises(ValueError, match=f"{name} is {value}, expected"):
+        Book().set("bid", **({"tick": 1, "lots": 1} | {name: value}))
+    with pytest.raises(ValueError, match="levels is -1, expected 0"):
+        Book().depth("bid", -1)
+
+
+@pytest.mark.parametrize("text", ["", "34200.1,7,0,0,-1,-1\n"])
+def test_a_file_without_orders_is_named(tmp_path, text):
+    """LOBSTER's, and an own recording with nothing or nonsense in it."""
+    path = tmp_path / "message.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"message.csv: no order event"):
+        read_lobster(path, UNIT, day="2012-06-21")
+    with pytest.raises(ValueError, match="day is 'NaT', expected an ISO date"):
+        read_lobster(path, UNIT, day="NaT")
+    for events, reason in (([], "no order event"), ([(0, 0, 1, 5, 5, 2, 0)], "event 0: no order")):
+        np.save(tmp_path / "own.npy", order_events(events))
+        with pytest.raises(ValueError, match=f"own.npy: {reason}"):
+            read_orders(tmp_path / "own.npy", UNIT)
+
+
+def test_a_lobster_time_beyond_all_clocks_is_a_bad_line(tmp_path):
+    """Seconds of a day, not of the universe."""
+    path = tmp_path / "message.csv"
+    path.write_text("34200.1,1,1,5,10000,1\n99999999999999,1,2,5,10000,1\n")
+    with pytest.raises(ValueError, match=r"message.csv, line 2"):
+        read_lobster(path, UNIT, day="2012-06-21")
+
+
+COLUMNS = {"kind": [0, 0], "tick": [5, 5], "lots": [1, 1], "exchange_time_ns": [0, 1], "local_time_ns": [0, 1]}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_of_rows_have_one_length_and_fit_into_64_bits(name):
+    """Each says which it is."""
+    with pytest.raises(ValueError, match=r"has 1 values, kind has 2|has 2 values, kind has 1"):
+        Feed.from_rows(UNIT, **(COLUMNS | {name: [1]}))
+    with pytest.raises(ValueError, match=f"{name} holds 18446744073709551615"):
+        Feed.from_rows(UNIT, **(COLUMNS | {name: np.array([1, 2**64 - 1], np.uint64)}))
+    if "time" in name:
+        for time in (2**62, -(2**62)):
+            with pytest.raises(ValueError, match=f"{name} in row 1 is {time}, expected"):
+                Feed.from_rows(UNIT, **(COLUMNS | {name: [1, time]}))
+
+
+def test_a_repair_that_no_clock_can_show_is_refused():
+    """Times of two epochs, 300 years apart."""
+    times = {"exchange_time_ns": [2**62 - 1, 0], "local_time_ns": [1 - 2**62, 2**62 - 1]}
+    with pytest.raises(ValueError, match="before it was sent"):
+        Feed.from_rows(UNIT, **(COLUMNS | times), repair_clock=True)
+
+
+ASKED_OF_EVENTS = (
+    lambda feed: feed.first_time_ns,
+    lambda feed: feed.last_time_ns,
+    lambda feed: candle_columns(feed, "1m"),
+    lambda feed: Replay(feed, TradingModels()),
+    lambda feed: run_grids(feed, [Grid(1, 1, 0, 1, 1)], TradingModels()),
+)
+
+
+def test_an_empty_feed_gives_empty_answers_or_says_so(tmp_path):
+    """Every public function."""
+    feed = Feed.from_rows(UNIT, [], [], [], [], [], repair_clock=True)
+    feed.save(tmp_path / "x.npz")
+    for empty in (feed, Feed.load(tmp_path / "x.npz")):
+        assert (len(empty), len(quotes(empty)), depth(empty).shape) == (0, 0, (0, 2, 5, 2))
+        assert quotes(empty, [1, 2])[["bid_tick", "ask_tick"]].tolist() == [(0, 0)] * 2
+        assert order_flow_imbalance(empty, [0, 5, 9]).tolist() == [0, 0]
+        assert final_book(empty).best("bid") is None
+        for ask in ASKED_OF_EVENTS:
+            with pytest.raises(ValueError, match="the feed has no event, expected at least one"):
+                ask(empty)
+        with pytest.raises(ValueError, match="0 usable rows"):
+            Microprice.fit(quotes(empty))
+    with pytest.raises(ValueError, match="paths is empty"):
+        read_capture([], UNIT)
+
+
+def test_paths_may_be_an_iterator(tmp_path):
+    """They are looked at twice: for their sizes, and to be read."""
+    paths = [captures.write(tmp_path / str(k), SNAPSHOT, *chain(21, 22)) for k in range(2)]
+    assert read_capture(iter(paths), BTC).rows.tolist() == read_capture(paths, BTC).rows.tolist()
+
+
+@pytest.mark.parametrize("times", [[0.5], [np.nan], [[1]], 1])
+def test_times_asked_for_are_whole_nanoseconds_in_one_dimension(times):
+    """A float has no room for them: 1.7e18 ns are known to 256."""
+    feed = Feed.from_rows(UNIT, **COLUMNS)
+    with pytest.raises(ValueError, match=r"at has dtype .* expected integers in one"):
+        quotes(feed, times)

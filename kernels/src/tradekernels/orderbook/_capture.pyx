@@ -34,7 +34,7 @@ cdef enum:
 
 cdef extern from *:
     """
-    #define TK_LATEST (1LL << 62)
+    #define TK_LATEST ((1LL << 62) - 1)
     """
     const long long LATEST "TK_LATEST"  # ns, in the year 2116: sums and differences of two times fit into 64 bits
 
@@ -43,7 +43,7 @@ FAULTS = (
     "a price or quantity is no plain decimal", "a price or quantity is negative",
     "a price or quantity is not a multiple of its step", "a price or quantity is out of range",
     "a time or id is no integer below 2**63", "levels are not lists of [price, quantity]",
-    "a field of the event is missing", "another symbol", "crossed snapshot: best bid is not below best ask",
+    "a field of the event is missing", "another symbol, or one of over 64 bytes", "crossed snapshot: best bid is not below best ask",
     "text after the JSON object", "a price, or the quantity of a trade, is zero", "a time is not before the year 2116",
 )  # fmt: skip
 

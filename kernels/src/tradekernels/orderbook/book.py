@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from . import _book
-from .feed import Feed
+from .feed import Feed, integers
+from .instrument import MOST_LOTS, MOST_TICKS
 from .records import Kind
 
 SIDES = {"bid": 0, "ask": 1}
@@ -42,11 +43,9 @@ class Book:
         Raises
         ------
         ValueError
-            If the side is neither "bid" nor "ask", the tick is not in 1 .. 2**31 - 2 or the lots are negative.
+            If the side is neither "bid" nor "ask", the tick is not in 1 .. 2**31 - 2 or the lots not in 0 .. 2**53.
         """
-        if lots < 0:
-            raise ValueError(f"lots is {lots}, expected at least 0")
-        self._state.set_level(_side(side), _tick(tick), lots)
+        self._state.set_level(_side(side), _tick(tick), _whole("lots", lots, 0, MOST_LOTS))
 
     def drop(self, side: str, tick: int) -> None:
         """Erase every level of a side at a tick or better."""
@@ -62,7 +61,7 @@ class Book:
 
     def depth(self, side: str, levels: int) -> np.ndarray:
         """Return up to `levels` levels from the best on: int64 of shape (n, 2), tick and lots."""
-        out = np.empty((levels, 2), np.int64)
+        out = np.empty((_whole("levels", levels, 0, MOST_TICKS), 2), np.int64)
         return out[: self._state.depth(_side(side), out)]
 
     def volume_to(self, side: str, tick: int) -> int:
@@ -131,8 +130,7 @@ def depth(feed: Feed, at: np.ndarray | None = None, *, levels: int = 5, stream: 
     ndarray of int64, shape (n_times, 2, levels, 2)
         Time, side (bid, ask), level from the best on, (tick, lots); zeros where there is no such level.
     """
-    if levels < 1:
-        raise ValueError(f"levels is {levels}, expected at least 1")
+    levels = _whole("levels", levels, 1, MOST_TICKS)
     times, at = _times(feed, at, stream)
     out = np.zeros((len(at), 2, levels, 2), np.int64)
     _book.depth_at(_book.BookState(), feed.rows, feed.messages, feed.stream_of(stream)[0], times, at, out)
@@ -168,8 +166,8 @@ def flows(feed: Feed, edges: np.ndarray, *, stream: str = "trader") -> np.ndarra
     All are per span of `edges`, as in `order_flow_imbalance`. The mean is over time and over both sides; NaN where no
     two-sided quote stood.
     """
-    edges = np.ascontiguousarray(edges, np.int64)
-    if edges.ndim != 1 or len(edges) < 2 or (edges[1:] <= edges[:-1]).any():
+    edges = integers("edges", edges)
+    if len(edges) < 2 or (edges[1:] <= edges[:-1]).any():
         raise ValueError(f"edges has shape {edges.shape}, expected at least two increasing times")
     out = np.zeros((len(edges) - 1, 4))
     _book.flows_between(
@@ -182,9 +180,9 @@ def _times(feed: Feed, at: np.ndarray | None, stream: str) -> tuple[np.ndarray, 
     times = feed.stream_times(stream)
     if at is None:
         return times, np.unique(times)
-    at = np.ascontiguousarray(at, np.int64)
-    if at.ndim != 1 or (at[1:] < at[:-1]).any():
-        raise ValueError(f"at has shape {at.shape}, expected times in one dimension that never go back")
+    at = integers("at", at)
+    if (at[1:] < at[:-1]).any():
+        raise ValueError(f"at has a time {(at[:-1] - at[1:]).max()} ns before the last, expected none to go back")
     return times, at
 
 
@@ -195,6 +193,10 @@ def _side(side: str) -> int:
 
 
 def _tick(tick: int) -> int:
-    if not 0 < tick < 2**31 - 1:
-        raise ValueError(f"tick is {tick}, expected 1 .. {2**31 - 2}")
-    return tick
+    return _whole("tick", tick, 1, MOST_TICKS)
+
+
+def _whole(name: str, value: int, least: int, most: int) -> int:
+    if not isinstance(value, (int, np.integer)) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}, expected {least} .. {most}, a whole number")
+    return int(value)

@@ -30,9 +30,16 @@ def candle_columns(feed: Feed, timeframe: str, *, stream: str = "trader") -> dic
         book just before the close), order_flow_imbalance (sum over the candle), mean_top_depth (mean over time of the
         half-sum of both best sizes), taker_buy_volume. NaN where the feed does not say: a candle that it covers only
         in part has no sums, one without quotes no book.
+
+    Raises
+    ------
+    ValueError
+        If the timeframe or the stream is none, or the feed has no event.
     """
     bar = bar_ns(timeframe)
     times = feed.stream_times(stream)
+    if not len(times):
+        raise ValueError("the feed has no event, expected at least one")
     first, last = int(times[0]) // bar, int(times[-1]) // bar
     edges = np.arange(first, last + 2) * bar
     sums = flows(feed, edges, stream=stream)

@@ -21,6 +21,7 @@ from .records import GAP, MESSAGE, ROW, TICKER, Kind
 from .streams import arrival_streams, fill_times, venue_streams
 
 SEQUENCES = ("venue", "arrival")
+LATEST_NS = 2**62 - 1  # in the year 2116: differences of two times fit into 64 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +76,17 @@ class Feed:
     @property
     def first_time_ns(self) -> int:
         """Time of the first event of either stream: where the clock of a replay starts."""
-        if not len(self.venue_stream):
-            raise ValueError("the feed has no event, expected at least one")
-        return int(
-            min(
-                self.messages["exchange_time_ns"][self.venue_stream[0]],
-                self.messages["local_time_ns"][self.trader_stream[0]],
-            )
-        )
+        return min(self._times_at(0))
 
     @property
     def last_time_ns(self) -> int:
         """Time of the last event of either stream."""
-        return int(max(self.stream_times("venue")[-1], self.stream_times("trader")[-1]))
+        return max(self._times_at(-1))
+
+    def _times_at(self, place: int) -> tuple[int, int]:
+        if not len(self.venue_stream):
+            raise ValueError("the feed has no event, expected at least one")
+        return int(self.stream_times("venue")[place]), int(self.stream_times("trader")[place])
 
     def stream_times(self, stream: str) -> np.ndarray:
         """Return the times of every entry of the `venue` or the `trader` stream, int64 ns."""
@@ -139,7 +138,7 @@ class Feed:
         Parameters
         ----------
         kind, tick, lots, exchange_time_ns, local_time_ns : array_like of int, shape (n_rows,)
-            See `Kind`; ticks from 1, lots from 0, nanoseconds.
+            See `Kind`; ticks from 1, lots from 0, nanoseconds, less than 2**62 from 1970.
         repair_clock : bool
             Add the constant of LOB-4 to the local times.
 
@@ -150,20 +149,20 @@ class Feed:
         """
         columns = {"kind": kind, "tick": tick, "lots": lots, "exchange_time_ns": exchange_time_ns,
                    "local_time_ns": local_time_ns}  # fmt: skip
-        arrays = {name: _integers(name, values) for name, values in columns.items()}
+        arrays = {name: integers(name, values) for name, values in columns.items()}
         n = len(arrays["kind"])
         for name, array in arrays.items():
             if len(array) != n:
                 raise ValueError(f"{name} has {len(array)} values, kind has {n}")
         rows = np.empty(n, ROW)
-        most = {"kind": max(Kind), "tick": MOST_TICKS, "lots": MOST_LOTS}
-        for name, bound in most.items():
-            wrong = (arrays[name] < (name == "tick")) | (arrays[name] > bound)
+        bounds = {"kind": (0, int(max(Kind))), "tick": (1, MOST_TICKS), "lots": (0, MOST_LOTS),
+                  "exchange_time_ns": (-LATEST_NS, LATEST_NS), "local_time_ns": (-LATEST_NS, LATEST_NS)}  # fmt: skip
+        for name, (least, most) in bounds.items():
+            wrong = (arrays[name] < least) | (arrays[name] > most)
             if wrong.any():
                 row = int(wrong.argmax())
-                raise ValueError(
-                    f"{name} in row {row} is {int(arrays[name][row])}, expected {int(name == 'tick')} .. {bound}"
-                )
+                raise ValueError(f"{name} in row {row} is {int(arrays[name][row])}, expected {least} .. {most}")
+        for name in ROW.names or ():
             rows[name] = arrays[name]
         exchange, local = arrays["exchange_time_ns"], arrays["local_time_ns"]
         starts = np.ones(n, bool)
@@ -213,8 +212,9 @@ def read_capture(
     """
     if sequence not in SEQUENCES:
         raise ValueError(f"sequence is {sequence!r}, expected one of {SEQUENCES}")
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if not paths:
+        raise ValueError("paths is empty, expected at least one file")
     capture = read_lines(paths, instrument, drop=sequence == "venue", skip_bad=skip_bad, book_ticker=book_ticker)
     raw, counts = capture.messages, capture.counts
     fill_times(raw)
@@ -243,6 +243,8 @@ def _repair(messages: np.ndarray, used: np.ndarray | slice) -> int:
     """Add to local times what makes the fastest message take no time (LOB-4); return it."""
     latency = messages["local_time_ns"][used] - messages["exchange_time_ns"][used]
     shift = max(0, -int(latency.min())) if len(latency) else 0
+    if shift and shift + int(messages["local_time_ns"].max()) >= 2**63:
+        raise ValueError(f"a message arrives {shift} ns before it was sent, expected times of one epoch and unit")
     messages["local_time_ns"] += shift
     return shift
 
@@ -255,11 +257,14 @@ def _gaps(breaks: np.ndarray, raw: np.ndarray, first_messages: list[int]) -> np.
     return gaps
 
 
-def _integers(name: str, values: object) -> np.ndarray:
+def integers(name: str, values: object) -> np.ndarray:
+    """Return values as contiguous int64 of one dimension; raises ValueError if that would change them."""
     array = np.asarray(values)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and len(array)):
         raise ValueError(f"{name} has dtype {array.dtype} and {array.ndim} dimensions, expected integers in one")
-    return array.astype(np.int64)
+    if array.dtype == np.uint64 and (array > np.uint64(2**63 - 1)).any():
+        raise ValueError(f"{name} holds {array.max()}, expected less than 2**63")
+    return np.ascontiguousarray(array, np.int64)
 
 
 def _check(feed: Feed) -> None:
@@ -282,6 +287,9 @@ def _check(feed: Feed) -> None:
         )
     if len(first) and (first[0] < 0 or (first[1:] < first[:-1]).any() or first[-1] > len(rows)):
         raise ValueError("first_row of the messages is not non-decreasing within the rows")
+    for name in ("exchange_time_ns", "local_time_ns"):
+        if len(first) and feed.messages[name].min() < -LATEST_NS:
+            raise ValueError(f"{name} of a message is {feed.messages[name].min()}, expected at least {-LATEST_NS}")
     for name in ("venue_stream", "trader_stream"):
         stream = getattr(feed, name)
         if len(stream) and (stream.min() < 0 or stream.max() >= len(first)):

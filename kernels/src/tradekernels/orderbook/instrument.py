@@ -8,6 +8,8 @@ from fractions import Fraction
 
 MOST_TICKS = 2**31 - 2  # ticks are int32 in a feed
 MOST_LOTS = 2**53  # lots are int64, and exact as float64
+MOST_SYMBOL = 64  # bytes of UTF-8
+_MOST_DIGITS = 40  # of a price or quantity, on either side of the point
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Instrument:
     Raises
     ------
     ValueError
-        If a step is not a positive decimal with at most 18 digits behind the point and 9 significant ones.
+        If a step is not a positive decimal with at most 18 digits behind the point and 9 significant ones, or the
+        symbol is longer than 64 bytes.
 
     Examples
     --------
@@ -40,6 +43,8 @@ class Instrument:
     lot_size: str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.symbol, str) or len(self.symbol.encode(errors="replace")) > MOST_SYMBOL:
+            raise ValueError(f"symbol is {self.symbol!r}, expected text of at most {MOST_SYMBOL} bytes")
         for name, size in (("tick_size", self.tick_size), ("lot_size", self.lot_size)):
             step_of(name, size)
 
@@ -59,12 +64,12 @@ class Instrument:
         Raises
         ------
         ValueError
-            If the price is not a multiple of the tick.
+            If the price is no finite decimal, or not a multiple of the tick.
         """
         return _steps("price", price, self.tick)
 
     def lots(self, quantity: str | Decimal) -> int:
-        """Return an exact quantity as lots; raises ValueError if it is not a multiple of the lot."""
+        """Return an exact quantity as lots; raises ValueError if it is no multiple of the lot."""
         return _steps("quantity", quantity, self.lot)
 
     def price(self, ticks: int) -> float:
@@ -90,7 +95,14 @@ def step_of(name: str, size: str) -> tuple[int, int]:
 
 
 def _steps(name: str, value: str | Decimal, step: Fraction) -> int:
-    steps = Fraction(Decimal(value)) / step
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        number = Decimal("NaN")
+    exponent = number.as_tuple().exponent  # a letter for NaN and the infinities
+    if not isinstance(exponent, int) or exponent < -_MOST_DIGITS or number.adjusted() > _MOST_DIGITS:
+        raise ValueError(f"{name} is {value!r}, expected a decimal of at most {_MOST_DIGITS} digits")
+    steps = Fraction(number) / step
     if steps.denominator != 1:
         raise ValueError(f"{name} is {value}, expected a multiple of {float(step)}")
     return int(steps)

@@ -36,8 +36,11 @@ class Microprice:
         Raises
         ------
         ValueError
-            If fewer than two usable quotes are left.
+            If fewer than two usable quotes are left, or a count is below 1.
         """
+        for name, count in (("n_buckets", n_buckets), ("n_spreads", n_spreads), ("steps", steps)):
+            if count < 1:
+                raise ValueError(f"{name} is {count}, expected at least 1")
         usable = _usable(quotes, n_spreads)
         quotes = quotes[usable]
         if len(quotes) < 2:

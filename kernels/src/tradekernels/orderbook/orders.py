@@ -6,6 +6,7 @@ such a feed can use the queue model `fifo`, which knows of every cancelled or ex
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from enum import IntEnum
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._orders import FAULTS, decode
-from .feed import Feed
+from .feed import LATEST_NS, Feed
 from .instrument import Instrument
 from .records import MESSAGE, ROW
 from .streams import arrival_streams
@@ -69,13 +70,16 @@ def read_orders(source: str | os.PathLike[str] | np.ndarray, instrument: Instrum
         If the file is something else, or an event is impossible; the message names its index.
     """
     if isinstance(source, np.ndarray):
-        events = source
-    else:
-        try:
-            events = np.load(source, allow_pickle=False)
-        except (EOFError, ValueError) as error:
-            raise ValueError(f"{os.fspath(source)} is not a .npy file of plain records: {error}") from error
-    return _feed(events, instrument, skip_bad, open_start=False, counts={})
+        return _feed(source, instrument, skip_bad, open_start=False, counts={})
+    name = os.fspath(source)
+    try:
+        events = np.load(source, allow_pickle=False)
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{name} is not a .npy file of plain records: {error}") from error
+    try:
+        return _feed(events, instrument, skip_bad, open_start=False, counts={})
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def read_lobster(
@@ -104,9 +108,9 @@ def read_lobster(
     Raises
     ------
     ValueError
-        With file and line, for the first bad line or impossible event.
+        With file and line, for the first bad line or impossible event; with the file if it holds none.
     """
-    midnight = int(np.datetime64(day, "D").astype(np.int64)) * _DAY_NS
+    midnight = _midnight(day)
     unit, lot = instrument.tick * 10_000, instrument.lot
     counts = {"other_events": 0, "bad_lines": 0}
     events, lines = [], []
@@ -130,6 +134,8 @@ def read_lobster(
                     raise ValueError("price, size or direction")
                 if not (abs(int(order_id)) < 2**63 and (not part or part.isdigit())):
                     raise ValueError("order id or time")
+                if not (0 <= time <= LATEST_NS and 0 <= time + latency_ns <= LATEST_NS):
+                    raise ValueError("time")
                 side = 0 if direction == "1" else 1
                 events.append((time, time + latency_ns, int(order_id), lots, tick, _LOBSTER_KINDS[kind], side, 0))
                 lines.append(number)
@@ -143,10 +149,22 @@ def read_lobster(
         return _feed(np.array(events, ORDER_EVENT), instrument, skip_bad, open_start=True, counts=counts)
     except _EventError as error:
         raise ValueError(f"{os.fspath(path)}, line {lines[error.index]}: {error.reason}") from None
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def _midnight(day: str) -> int:
+    """Return the start of a day in ns, UTC."""
+    try:
+        return int((np.datetime64(dt.date.fromisoformat(day), "D")).astype(np.int64)) * _DAY_NS
+    except (TypeError, ValueError):
+        raise ValueError(f"day is {day!r}, expected an ISO date such as '2012-06-21'") from None
 
 
 def _feed(events: np.ndarray, instrument: Instrument, skip_bad: bool, open_start: bool, counts: dict[str, int]) -> Feed:
-    if events.dtype != ORDER_EVENT or events.ndim != 1 or not len(events):
+    if events.dtype == ORDER_EVENT and events.shape == (0,):
+        raise ValueError(f"no order event, expected at least one: {counts}")
+    if events.dtype != ORDER_EVENT or events.ndim != 1:
         raise ValueError(f"events have dtype {events.dtype} and shape {events.shape}, expected ORDER_EVENT in one")
     place = np.argsort(events["exchange_time_ns"], kind="stable")
     events = np.ascontiguousarray(events[place])

@@ -29,12 +29,13 @@ def fill_times(messages: np.ndarray) -> None:
     times, stated = messages["exchange_time_ns"], np.flatnonzero(messages["exchange_time_ns"] > 0)
     diffs = stated[messages["kind"][stated] == _DIFF]
     ids = np.maximum.accumulate(messages["update_id"][diffs]) if len(diffs) else diffs
+    newest = np.searchsorted(ids, ids)  # of the diffs so far: a file that overlaps the last one repeats older ones
     before = np.searchsorted(diffs, silent)
     held = np.minimum(np.searchsorted(ids, messages["update_id"][silent], side="right"), before) - 1
     nearest = np.minimum(np.searchsorted(stated, silent), len(stated) - 1)
     for k, first, last, near in zip(silent, before, held, nearest, strict=True):
         if first:
-            times[k] = times[diffs[max(last, 0)]]
+            times[k] = times[diffs[newest[max(last, 0)]]]
         else:
             times[k] = times[stated[near]] if len(stated) else messages["local_time_ns"][k]
 
