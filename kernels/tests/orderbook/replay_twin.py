@@ -68,7 +68,7 @@ def after_set(model, n, front, was, now, traded):
         p = _share(model, n, front, back)
     except ZeroDivisionError:
         top, _ = _parts(model, n, front, back)
-        p = math.nan if top == 0 or math.isnan(top) else 1.0
+        p = math.nan if isinstance(top, complex) or top == 0 or math.isnan(top) else 1.0
     except ValueError:
         p = math.nan
     if isinstance(p, complex) or math.isnan(p):

@@ -97,8 +97,8 @@ class TradingTwin:
     """One trader; `rows` are (kind, tick, lots, exchange time, local time) in the order of arrival."""
 
     def __init__(self, rows, latency, queue, n, partial, fee, lot):
-        self.latency, self.queue, self.n, self.partial, self.fee_of = latency, queue, n, partial, fee
-        self.unit = (1, 1) if queue == "risk" else (lot.numerator, lot.denominator)
+        self.latency, self.model, self.n, self.partial, self.fee_of = latency, queue, n, partial, fee
+        self.unit = (1, 1) if queue in ("risk", "fifo") else (lot.numerator, lot.denominator)
         self.venue, self.view = BookTwin(), BookTwin()
         self.exchange = sorted(rows, key=lambda row: row[3])
         self.local = sorted(rows, key=lambda row: row[4])
@@ -132,7 +132,7 @@ class TradingTwin:
         elif what == 3:
             row = self.exchange.pop(0)
             self.venue_feed = row[4] - row[3]
-            self.venue_row(time, *row[:3])
+            self.venue_row(time, *row[:3], *row[5:])
         else:
             self.arrive(time, *self.requests.pop(0)[1:])
         return what in (1, 2)
@@ -224,20 +224,25 @@ class TradingTwin:
         resting = [o for o in self.orders.values() if o["rests"] and o["side"] == side]
         return sorted(resting, key=lambda o: ((2 * side - 1) * o["venue_tick"], o["queued"]))
 
+    def set_level(self, now, side, tick, lots):
+        """Own orders that the best quote of the other side newly reaches fill."""
+        sign, before = 1 - 2 * side, self.venue.best[side]
+        self.venue.set(side, tick, lots)
+        best = self.venue.best[side]
+        if best is not None and (before is None or sign * (best - before) > 0):
+            for o in self.resting(1 - side):
+                passed = before is not None and sign * (before - o["venue_tick"]) >= 0
+                if sign * (best - o["venue_tick"]) >= 0 and not passed:
+                    self.fill(now, o, o["left"], o["venue_tick"], True)
+
     def venue_row(self, now, kind, tick, lots):
         if kind <= 1:
-            side, sign, before = kind, 1 - 2 * kind, self.venue.best[kind]
-            was = self.units(self.venue.set(side, tick, lots))
-            for o in self.resting(side):
+            was = self.units(self.venue.levels[kind].get(tick, 0))
+            for o in self.resting(kind):
                 if o["venue_tick"] == tick:
-                    o["front"] = after_set(self.queue, self.n, o["front"], was, self.units(lots), o["traded"])
+                    o["front"] = after_set(self.model, self.n, o["front"], was, self.units(lots), o["traded"])
                     o["traded"] = 0.0
-            best = self.venue.best[side]
-            if best is not None and (before is None or sign * (best - before) > 0):
-                for o in self.resting(1 - side):
-                    passed = before is not None and sign * (before - o["venue_tick"]) >= 0
-                    if sign * (best - o["venue_tick"]) >= 0 and not passed:
-                        self.fill(now, o, o["left"], o["venue_tick"], True)
+            self.set_level(now, kind, tick, lots)
         elif kind in (4, 5):
             side, sign = 1 - (kind & 1), 1 - 2 * (kind & 1)
             for o in self.resting(side):

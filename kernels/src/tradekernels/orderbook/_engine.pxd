@@ -21,8 +21,10 @@ cdef class Engine:
     cdef i64 trader_time, trader_feed              # of the trader's newest message: its time, and what it took
     cdef i64 next_arrival                          # time of the next request at the venue
     cdef readonly i64 now
+    cdef bint busy                                 # time passes, without the GIL
 
-    cdef bint elapse_to(self, i64 until) noexcept nogil
+    cdef void elapse_to(self, i64 until) noexcept nogil
+    cdef bint goes_on(self, int who) noexcept nogil
     cdef bint over(self) noexcept nogil
     cdef void run_venue(self, i64 until, bint stop_at_answer) noexcept nogil
     cdef void run_view(self, i64 until) noexcept nogil
@@ -35,3 +37,4 @@ cdef class Engine:
     cdef void request(self, int slot, unsigned char kind, int tick, i64 lots) noexcept nogil
     cdef void forget(self, int slot) noexcept nogil
     cdef int check(self) except -1
+    cdef int at_rest(self) except -1

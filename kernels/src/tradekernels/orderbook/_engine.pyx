@@ -22,6 +22,13 @@ from ._own_orders cimport (CANCEL, CANCELED, EXPIRED, FILLED, NEW, NOTHING, PART
 from ._venue cimport ACCEPTED, CHANGED, GONE, LOST, TRADED, UNFILLABLE, Fill, Trader
 
 
+cdef extern from *:
+    """
+    #define TK_AFTER_THE_END 60000000000LL
+    """
+    const i64 AFTER_THE_END "TK_AFTER_THE_END"  # ns
+
+
 cdef class Engine:
     """A feed on its way past one or more traders."""
 
@@ -145,15 +152,23 @@ cdef class Engine:
 
     # What time does.
 
-    cdef bint elapse_to(self, i64 until) noexcept nogil:
-        """Handle all events with time <= until; return whether any event is left after it."""
+    cdef void elapse_to(self, i64 until) noexcept nogil:
+        """Handle all events with time <= until."""
         cdef int k
         self.run_venue(until, False)
         self.run_view(until)
         for k in range(self.floor.n_traders):
             self.deliver(k, until)
         self.now = until
-        return not self.over() or self.next_arrival < NEVER or self.next_answer() < NEVER
+
+    cdef bint goes_on(self, int who) noexcept nogil:
+        """Whether a trader has something to wait for.
+
+        Rows, or for at most AFTER_THE_END letters of its own: those who always send would never come to an end.
+        """
+        cdef Trader* t = &self.floor.trader[who]
+        return not self.over() or (self.now - max(self.floor.time, self.trader_time) <= AFTER_THE_END and min(
+            _mail.next_time(&t.requests), _mail.next_time(&t.answers), _mail.next_time(&t.losses)) < NEVER)
 
     cdef bint over(self) noexcept nogil:
         """Whether every row of the feed has happened, in both streams."""
@@ -273,46 +288,66 @@ cdef class Engine:
 
     # For Python.
 
+    cdef int at_rest(self) except -1:
+        """Keep other threads out of a replay at work: it has no locks of its own."""
+        if self.busy:
+            raise RuntimeError("the replay is at work in another thread, expected to be at rest")
+        return 0
+
     def elapse(self, i64 until):
-        """Handle all events with time <= until; return whether any event is left."""
+        """Handle all events with time <= until; return whether the first trader has something to wait for."""
         cdef bint more
+        self.at_rest()
+        self.busy = True
         with nogil:
-            more = self.elapse_to(until)
+            self.elapse_to(until)
+            more = self.goes_on(0)
+        self.busy = False
         self.check()
         return more
 
     def elapse_to_answer(self, i64 until):
-        """Go to the next answer to any trader, or to `until` if that is earlier; return whether any event is left."""
+        """As `elapse`, but no further than to the next answer to any trader."""
         cdef bint more
+        self.at_rest()
+        self.busy = True
         with nogil:
             until = min(until, self.next_answer())
             self.run_venue(until, True)
-            more = self.elapse_to(min(until, self.floor.first_answer))
+            self.elapse_to(min(until, self.floor.first_answer))
+            more = self.goes_on(0)
+        self.busy = False
         self.check()
         return more
 
     def submit(self, int who, i64 id, unsigned char side, int tick, i64 lots, unsigned char force):
-        cdef int slot = self.submit_order(who, id, side, tick, lots, force)
+        cdef int slot
+        self.at_rest()
+        slot = self.submit_order(who, id, side, tick, lots, force)
         self.check()
         return slot
 
     def ask(self, int slot, unsigned char kind, int tick, i64 lots):
         """Request CANCEL or MODIFY."""
+        self.at_rest()
         self.request(slot, kind, tick, lots)
         self.check()
 
     def order(self, int slot):
         """Return what the trader knows of an order: (id, side, tick, lots, leaves, status, pending, submit_ns)."""
+        self.at_rest()
         cdef Order* o = &self.floor.orders.order[slot]
         return o.id, o.side, o.tick, o.lots, o.leaves, o.status, o.pending, o.submit_ns
 
     def front(self, int slot):
         """Return what rests before an order at the venue, in the units of its queue model; NaN unless it rests."""
+        self.at_rest()
         cdef Order* o = &self.floor.orders.order[slot]
         return o.front if o.resting else float("nan")
 
     def release(self, int slot):
         """Forget a finished order that no letter names; return whether that could be done."""
+        self.at_rest()
         cdef Order* o = &self.floor.orders.order[slot]
         if not o.finished or o.in_flight or o.resting:
             return False
@@ -321,11 +356,13 @@ cdef class Engine:
 
     def account(self, int who):
         """Return (position, cash, fee, n_fills, volume, value, n_submits, n_cancels) as exact integers."""
+        self.at_rest()
         cdef Account* a = &self.floor.trader[who].account
         return a.position, a.cash, a.fee, a.n_fills, a.volume, a.value, a.n_submits, a.n_cancels
 
     def fills(self, dtype, i64 until):
         """Return the fills that have been reported by a time."""
+        self.at_rest()
         out = np.empty(self.floor.n_tape, dtype)
         cdef Fill[::1] view = out
         if self.floor.n_tape:

@@ -10,4 +10,5 @@ def run(
     sample_every: int,
     samples: np.ndarray,
     sample_times: np.ndarray,
-) -> tuple[int, int]: ...
+    counts: np.ndarray,
+) -> None: ...

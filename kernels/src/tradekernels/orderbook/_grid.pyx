@@ -14,13 +14,6 @@ from ._own_orders cimport CANCEL, GTX, NOTHING, PARTLY_FILLED, WORKING, Order
 from ._venue cimport Trader
 
 
-cdef extern from *:
-    """
-    #define TK_AFTER_THE_END 60000000000LL
-    """
-    const i64 AFTER_THE_END "TK_AFTER_THE_END"  # ns: makers whose orders fail again and again would never come to one
-
-
 cdef packed struct Grid:
     i64 levels
     i64 step          # ticks between levels
@@ -32,6 +25,7 @@ cdef packed struct Grid:
 cdef struct Wanted:   # what a maker wanted when it last looked
     i64 bid, ask
     bint buys, sells
+    bint done         # nothing is left for it to wait for
 
 
 cdef inline i64 floor_to(i64 x, i64 step) noexcept nogil:
@@ -52,6 +46,7 @@ cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* h
     if not t.changed and now.bid == was.bid and now.ask == was.ask:
         return  # nothing is new, so nothing is left to do
     now.buys, now.sells = position < g.most, position > -g.most
+    now.done = False
     was[0], t.changed = now, False
     memset(have, 0, 2 * g.levels)
     k = t.first_own
@@ -81,14 +76,14 @@ cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* h
 
 
 def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_every, i64[:, :, ::1] samples,
-        i64[::1] sample_times):
-    """Run to the end of the feed; return (decisions, samples written).
+        i64[::1] sample_times, i64[:, ::1] counts):
+    """Run to the end of the feed; count the decisions and the samples of every maker.
 
     A sample of every maker is (bid tick, ask tick, position, cash, fee, fills). The first is at the first decision time.
     """
     cdef i64 start = e.now, time = start, sample_at = start + interval
     cdef i64[2] key
-    cdef Py_ssize_t n_samples = 0, n_decisions = 0, n = grids.shape[0], k, most = 1
+    cdef Py_ssize_t n_samples = 0, n = grids.shape[0], n_left = n, k, most = 1
     cdef L2* book = &e.view.book
     cdef Account* a
     for k in range(n):
@@ -102,18 +97,20 @@ def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_e
     with nogil:
         for k in range(n):
             wanted[k].bid = EMPTY
-        while True:
+        while n_left and not e.floor.failed:
             time += interval
-            if not e.elapse_to(time) or e.floor.failed:
-                break
-            if e.over() and time - max(e.floor.time, e.trader_time) > AFTER_THE_END:
-                e.elapse_to(NEVER - 1)  # what is on its way still arrives
-                break
-            n_decisions += 1
+            e.elapse_to(time)
+            if e.over():  # each comes to its own end: it waits for its own letters only
+                for k in range(n):
+                    if not wanted[k].done and not e.goes_on(<int> k):
+                        wanted[k].done, n_left = True, n_left - 1
             key[0], key[1] = book.side[0].best, book.side[1].best
             if time - start >= warm_up and key[0] != EMPTY and key[1] != EMPTY:
                 for k in range(n):
-                    decide(e, <int> k, &grids[k], &wanted[k], have, key[0], -key[1])
+                    if not wanted[k].done:
+                        decide(e, <int> k, &grids[k], &wanted[k], have, key[0], -key[1])
+            for k in range(n):
+                counts[k, 0] += not wanted[k].done
             if time >= sample_at and n_samples < samples.shape[0]:
                 sample_times[n_samples] = time
                 for k in range(n):
@@ -122,9 +119,10 @@ def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_e
                     samples[n_samples, k, 1] = -key[1] if key[1] != EMPTY else 0
                     samples[n_samples, k, 2], samples[n_samples, k, 3] = a.position, a.cash
                     samples[n_samples, k, 4], samples[n_samples, k, 5] = a.fee, a.n_fills
+                    counts[k, 1] += not wanted[k].done
                 n_samples += 1
                 sample_at += sample_every
+        e.elapse_to(NEVER - 1)  # what is on its way still arrives
     free(have)
     free(wanted)
     e.check()
-    return n_decisions, n_samples

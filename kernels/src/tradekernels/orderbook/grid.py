@@ -106,8 +106,8 @@ def run_grids(
     Returns
     -------
     list of GridResult
-        One for each grid. Behind the last row of the feed they go on for as long as letters are on their way, at most
-        for a minute of the replay's clock; what was sent by then still arrives.
+        One for each grid. Behind the last row of the feed each goes on for as long as letters of its own are on their
+        way, at most for a minute of the replay's clock; what was sent by then still arrives.
 
     Raises
     ------
@@ -133,14 +133,15 @@ def run_grids(
         )  # fmt: skip
     n_samples = (feed.last_time_ns - feed.first_time_ns) // sample_ns + 2
     samples, times = np.empty((n_samples, len(grids), 6), np.int64), np.empty(n_samples, np.int64)
-    n_decisions, n_samples = _grid.run(engine, table, interval_ns, warm_up_ns, sample_ns, samples, times)
+    counts = np.zeros((len(grids), 2), np.int64)
+    _grid.run(engine, table, interval_ns, warm_up_ns, sample_ns, samples, times, counts)
     fills = engine.fills(FILL, 2**62)
     return [
         GridResult(
             fills[fills["trader"] == k], Account.of(engine, k, feed.instrument, model.fees),
             _sampled(times[:n_samples], samples[:n_samples, k]), n_decisions,
         )
-        for k, model in enumerate(models)
+        for k, (model, (n_decisions, n_samples)) in enumerate(zip(models, counts.tolist(), strict=True))
     ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from typing import NoReturn
 
 import numpy as np
 
@@ -113,7 +114,8 @@ class Replay:
     Notes
     -----
     Own orders never change the replayed book (LOB-12). `elapse` handles every event with time <= now + d, in the order
-    trader's row, answer, venue's row, request.
+    trader's row, answer, venue's row, request. A replay belongs to one thread at a time: while time passes, calls from
+    another one raise RuntimeError.
 
     Examples
     --------
@@ -133,17 +135,29 @@ class Replay:
         self._next_id = 1
         self._trades_from, self._trades_since = 0, feed.first_time_ns
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse copies and pickles: two of them would share one clock."""
+        raise TypeError("a Replay cannot be copied or pickled, expected a new Replay(feed, models) and the same calls")
+
     @property
     def now(self) -> int:
         """Time in ns."""
         return self._engine.now
 
     def elapse(self, duration_ns: int) -> bool:
-        """Let time pass; return whether anything is left to happen after it."""
+        """Let time pass; return whether to go on.
+
+        True while events of the feed are left or, for at most a minute of the replay's clock behind the last of them,
+        letters are on their way: `while replay.elapse(...)` ends whatever is sent in it, even if all of it gets lost.
+        The clock can be moved on after the end, and what is still on its way then arrives.
+        """
         return self._engine.elapse(self._until(duration_ns))
 
     def elapse_to_answer(self, duration_ns: int) -> bool:
-        """Let time pass until the venue's next answer is received, or for `duration_ns` if that is shorter."""
+        """Let time pass until the venue's next answer is received, or for `duration_ns` if that is shorter.
+
+        Returns what `elapse` returns.
+        """
         return self._engine.elapse_to_answer(self._until(duration_ns))
 
     def submit(self, side: str, tick: int | None, lots: int, force: str = "GTC", order_id: int | None = None) -> int:
