@@ -31,7 +31,8 @@ from tradekernels.orderbook.facts import (
     on_grid,
 )
 from tradekernels.orderbook.feed import read_capture
-from tradekernels.orderbook.flow import FlowParameters, OrderFlow
+from tradekernels.orderbook.flow import OrderFlow
+from tradekernels.orderbook.flow_parameters import FlowParameters
 from tradekernels.orderbook.instrument import Instrument
 
 MILLION = 1_000_000
@@ -44,7 +45,7 @@ def poisson(parameters: FlowParameters) -> FlowParameters:
     none = (0.0,) * len(parameters.branching)
     return replace(
         parameters, branching=none, base_rate=parameters.mean_rate, parent_share=0.0, fade_rate=0.0, requotes=0.0,
-        elasticity=0.0, follow=0.5,
+        elasticity=0.0, follow=0.5, alarm=0.0, caution=0.0,
     )  # fmt: skip
 
 
@@ -75,11 +76,13 @@ def report(path: Path, options: argparse.Namespace) -> None:
         first = each[0]
         cells = [f"{gate.simulated:.4g}{'' if gate.passed else ' !'}" for gate in each]
         bounds = "-" if first.kind == "none" else f"{first.low:.4g} .. {first.high:.4g}"
-        out.append((first.name, f"{first.real:.4g}", bounds + " *" * (first.kind == "moved"), *cells))
+        out.append(
+            (first.name + " +" * first.ours, f"{first.real:.4g}", bounds + " *" * (first.kind == "moved"), *cells)
+        )
     passed = [sum(gate.passed for gate in column) for column in columns]
     seeds = [f"seed {1001 + k}" for k in range(options.seeds)]
     table((f"{path.name}, {real.seconds:.0f} s", "real", "gate", *seeds, "Poisson"), out)
-    print(f"\nPassed {' '.join(f'{p} of {len(out)}' for p in passed)}; ! is outside.")
+    print(f"\nPassed {' '.join(f'{p} of {len(out)}' for p in passed)}; ! is outside, + a gate of ours.")
     if any(gate.kind in ("moved", "none") for gate in columns[0]):
         print(
             "* the real feed is outside the band of the spec, which is moved to it; - nothing is asked, it shows none."

@@ -1,6 +1,7 @@
 """The flow generator (LOB-30): reproducible however it is cut, sound, and nothing like a Poisson flow."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from tradekernels.orderbook import Feed, Instrument
-from tradekernels.orderbook.calibrate import aims, calibrate, closings, measured
+from tradekernels.orderbook.calibrate import aims, calibrate
 from tradekernels.orderbook.facts import (
     BUY_TRADE,
     CLEAR_ASK,
@@ -30,6 +31,7 @@ from tradekernels.orderbook.facts import (
 )
 from tradekernels.orderbook.fits import DECAYS, fit_hawkes, fit_parents
 from tradekernels.orderbook.flow import FlowParameters, OrderFlow
+from tradekernels.orderbook.flow_measured import closings, measured, moves
 
 SECOND = 1_000_000_000
 
@@ -366,3 +368,46 @@ def test_a_thin_bin_beside_a_deep_one_is_asked_for_its_own_depth():
     passed = {gate.name: gate.passed for gate in gates(real, real | {"depth 2": 390.0})}
     assert not passed["depth 2"]
     assert {gate.name: gate.passed for gate in gates(real | {"depth 1": 0.0}, real | {"depth 1": 0.5})}["depth 1"]
+
+
+def volatility(**changes):
+    """Return the standard deviation of one-second moves of the mid of a flow, steps."""
+    return facts(OrderFlow(some_parameters(**changes), seed=4).feed(600.0))["volatility 1 s"]
+
+
+def test_quotes_that_go_take_with_them_what_stood_near():
+    """The farther the makers go the more the price moves, and the more so if market orders scare them."""
+    still, far = volatility(), volatility(retreats=(10.0, 20.0, 60.0), caution=1.0)
+    assert far > 1.5 * still
+    assert volatility(retreats=(10.0, 20.0, 60.0), caution=1.0, alarm=0.05) > 1.2 * far
+
+
+def test_a_retreat_leaves_the_farthest_level():
+    """However far makers go, each side keeps a price."""
+    flow = OrderFlow(some_parameters(retreats=(1e6,), alarm=1.0, caution=1.0), seed=4)
+    for _ in range(20):
+        flow.run(0.5)
+        assert len(flow.levels(1))
+        assert len(flow.levels(-1))
+
+
+def test_moves_by_hand():
+    """The ask goes by 3 and stays; the bid goes by 2, closed at once by the ask, and comes back within the second."""
+    rows = observe(OrderFlow(some_parameters(), seed=4).feed(60.0))
+    time = np.arange(8) * 600_000_000
+    bid = np.array([10, 10, 12, 12, 10, 12, 12, 12])
+    ask = np.array([11, 14, 13, 13, 11, 13, 13, 13])
+    far, closing, held = moves(replace(rows, time=time, bid=bid, ask=ask, seconds=4.2), 1)
+    assert far == (2.0, 2.0, 3.0)
+    assert closing == pytest.approx(2 / 3 * 4 / 3 * 3 * 8 / 4.2)  # one of the three was open when the message came
+    assert held == pytest.approx(2 / 3)
+    assert moves(replace(rows, bid=np.full(8, 10), ask=np.full(8, 11), time=time), 1)[0] == (1.0,)
+
+
+def test_volatility_is_a_gate_of_ours_and_close_to_the_real_one():
+    real = facts(OrderFlow(some_parameters(), seed=4).feed(60.0))
+    name = "volatility 1 s"
+    for factor, passed in ((1.29, True), (0.71, True), (1.31, False), (0.69, False)):
+        gate = next(gate for gate in gates(real, real | {name: factor * real[name]}) if gate.name == name)
+        assert (gate.passed, gate.ours, gate.kind) == (passed, True, "close")
+    assert sum(not gate.ours for gate in gates(real, real)) == 27

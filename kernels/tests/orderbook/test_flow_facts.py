@@ -11,9 +11,10 @@ from numpy.testing import assert_array_equal
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tradekernels.orderbook.calibrate import calibrate, measured
+from tradekernels.orderbook.calibrate import calibrate
 from tradekernels.orderbook.facts import facts, feed_rows, gates, observe
 from tradekernels.orderbook.flow import OrderFlow
+from tradekernels.orderbook.flow_measured import measured
 
 pytestmark = pytest.mark.real_data
 

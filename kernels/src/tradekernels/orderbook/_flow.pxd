@@ -2,17 +2,19 @@
 
 Four things happen, each as a draw of one counter-based stream: a market order of a self-exciting process whose side is that
 of a hidden parent order; a limit order at a distance from the opposite best; the review of a resting order, which
-cancels it or lets it stay until the next; and, while the spread is open, somebody closing it.
+cancels it or lets it stay until the next; and, while the spread is open, somebody closing it. When a best quote goes, what
+stood near it goes with it.
 """
 
 from libc.math cimport exp, floor, pow, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 from ._flow_random cimport next_bits, next_exponential, next_normal, next_unit
+from ._flow_reviews cimport Reviews, pop, push
 from ._matching cimport BUY, CANCEL, GTC, IOC, LIMIT, SELL, Book, Message, Tape, book_start, book_stop, find, max_lots, submit, tape_start, tape_stop
-from ._matching_levels cimport NO_ASK, NO_BID, level_at
+from ._matching_levels cimport NO_ASK, NO_BID, level_at, next_above, next_below, next_above, next_below
 
 cdef enum:
     N_BINS = 11        # of distance; facts.py
@@ -24,29 +26,26 @@ cdef struct Settings:   # as flow.py packs them; rates a second, sizes lots
     double[N_KERNELS] branching, decay
     double parent_share, parent_tail, parent_limit
     double[N_BINS] add_rate, add_log_mean, add_log_deviation, life
-    double gap_rate, follow, lean, fade_rate, requotes, requote_power, elasticity, mean_rate, tight, join, highest, requote_decay  # highest: the last tick
-    int64_t n_orders, n_closed
+    double gap_rate, follow, lean, fade_rate, requotes, requote_power, elasticity, mean_rate, tight, join, highest, requote_decay, alarm, caution  # highest: the last tick
+    int64_t n_orders, n_closed, n_retreats
     const double* order_lots
     const double* order_span
     const double* order_mark
     const double* closed_to
-
-cdef struct Review:
-    double time
-    int64_t id
+    const double* retreats
 
 cdef struct Flow:
     Settings settings
     Book book
     Tape tape           # of the event at work
-    Review* heap
-    int64_t n_heap, heap_room
+    Reviews reviews
     uint64_t key, counter
     double time, candidate  # seconds; a candidate below `time` is none
     double[N_KERNELS] excitation
     double total_add, requote  # orders a second that rebuild the best queues after a move
     int64_t next_id, parent_left, start_ns, n_events, n_market
     int32_t parent_side, centre, opened  # opened: the side whose best quote went last, 1 for asks
+    int32_t alarmed     # the side whose makers a market order has just alarmed; 0 for none
 
 
 cdef inline int32_t bin_of(int64_t distance) noexcept nogil:
@@ -55,45 +54,6 @@ cdef inline int32_t bin_of(int64_t distance) noexcept nogil:
     while k < N_BINS - 1 and (<int64_t> 1 << k) < distance:
         k += 1
     return k
-
-
-cdef inline bint push(Flow* flow, double time, int64_t id) noexcept nogil:
-    cdef int64_t i = flow.n_heap, up
-    cdef void* block
-    if i == flow.heap_room:
-        block = realloc(flow.heap, max(2 * flow.heap_room, <int64_t> 1024) * sizeof(Review))
-        if block == NULL:
-            return False  # the order is never reviewed
-        flow.heap, flow.heap_room = <Review*> block, max(2 * flow.heap_room, <int64_t> 1024)
-    flow.n_heap += 1
-    while i > 0:
-        up = (i - 1) >> 1
-        if flow.heap[up].time <= time:
-            break
-        flow.heap[i] = flow.heap[up]
-        i = up
-    flow.heap[i].time, flow.heap[i].id = time, id
-    return True
-
-
-cdef inline int64_t pop(Flow* flow) noexcept nogil:
-    """Take the earliest review; the heap is not empty."""
-    cdef int64_t id = flow.heap[0].id, i = 0, child
-    cdef Review last
-    flow.n_heap -= 1
-    last = flow.heap[flow.n_heap]
-    while True:
-        child = 2 * i + 1
-        if child >= flow.n_heap:
-            break
-        if child + 1 < flow.n_heap and flow.heap[child + 1].time < flow.heap[child].time:
-            child += 1
-        if flow.heap[child].time >= last.time:
-            break
-        flow.heap[i] = flow.heap[child]
-        i = child
-    flow.heap[i] = last
-    return id
 
 
 cdef inline double excitation_of(const Flow* flow) noexcept nogil:
@@ -139,7 +99,7 @@ cdef inline void add_limit(Flow* flow, int32_t side, int32_t bin, int64_t distan
     send(flow, LIMIT, side, tick, max(lots, <int64_t> 1), GTC, flow.next_id)
     if flow.book.n_live == resting:  # a full book has turned it away
         return
-    push(flow, flow.time + 0.5 * s.life[bin] * next_exponential(flow.key, &flow.counter), flow.next_id)
+    push(&flow.reviews, flow.time + 0.5 * s.life[bin] * next_exponential(flow.key, &flow.counter), flow.next_id)
     flow.next_id += 1
 
 
@@ -189,6 +149,23 @@ cdef inline void close_gap(Flow* flow) noexcept nogil:
     add_limit(flow, side, bin_of(left), left)
 
 
+cdef inline void retreat(Flow* flow, int32_t side, int32_t was) noexcept nogil:
+    """Pull what stands near a best quote that has gone, or is to go: makers follow one price, and leave together.
+
+    How far they go is drawn from what the feed's best quotes have done. The farthest level stays.
+    """
+    cdef const Settings* s = &flow.settings
+    cdef int64_t last = was - side * <int64_t> s.retreats[<int64_t> (next_unit(flow.key, &flow.counter) * s.n_retreats)]
+    cdef int32_t best = flow.book.bid if side == BUY else flow.book.ask, behind
+    while best != NO_BID and best != NO_ASK and side * (best - last) > 0:
+        behind = next_below(&flow.book.resting, best) if side == BUY else next_above(&flow.book.resting, best)
+        if behind == NO_BID or behind == NO_ASK:
+            return
+        while (flow.book.bid if side == BUY else flow.book.ask) == best:
+            send(flow, CANCEL, 0, 0, 0, GTC, flow.book.orders[level_at(&flow.book.resting, best).tail].id)
+        best = behind
+
+
 cdef inline void fade(Flow* flow, int32_t side) noexcept nogil:
     """Cancel the last order of a short queue at the best: who stands there sees the price about to move."""
     cdef int32_t slot = level_at(&flow.book.resting, flow.book.bid if side == BUY else flow.book.ask).tail
@@ -214,6 +191,8 @@ cdef inline void market_order(Flow* flow) noexcept nogil:
     best = flow.book.ask if side == BUY else flow.book.bid
     if best == NO_BID or best == NO_ASK:
         return
+    if next_unit(flow.key, &flow.counter) < s.alarm * s.order_mark[pick] * (1.0 + side * leaning(flow)):
+        flow.alarmed = -side  # the shorter its queue, the sooner
     limit = best + side * <int32_t> s.order_span[pick]
     flow.n_market += 1
     send(flow, LIMIT, side, min(max(limit, 1), <int32_t> s.highest), lots, IOC, flow.next_id)
@@ -234,7 +213,7 @@ cdef inline void review(Flow* flow, int64_t id) noexcept nogil:
         distance = <int64_t> flow.book.ask - flow.book.orders[slot].tick
     else:
         distance = <int64_t> flow.book.orders[slot].tick - flow.book.bid
-    push(flow, flow.time + 0.5 * flow.settings.life[bin_of(distance)] * next_exponential(flow.key, &flow.counter), id)
+    push(&flow.reviews, flow.time + 0.5 * flow.settings.life[bin_of(distance)] * next_exponential(flow.key, &flow.counter), id)
 
 
 cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
@@ -243,7 +222,7 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
     What the event has done is in `flow.tape`.
     """
     cdef double market, adds, gap, fading, requote, total, u, busy, lean = leaning(flow)
-    cdef int32_t bid = flow.book.bid, ask = flow.book.ask, jump
+    cdef int32_t bid = flow.book.bid, ask = flow.book.ask, jump, gone
     cdef int64_t distance
     cdef bint open = ask - bid > flow.settings.tight
     market = flow.settings.base_rate + excitation_of(flow)
@@ -255,12 +234,12 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
     total = market + adds + gap + fading + requote
     if flow.candidate < flow.time:
         flow.candidate = flow.time + next_exponential(flow.key, &flow.counter) / total
-    if flow.n_heap and flow.heap[0].time <= flow.candidate:
-        if flow.heap[0].time > until:
+    if flow.reviews.n and flow.reviews.first[0].time <= flow.candidate:
+        if flow.reviews.first[0].time > until:
             return False
         flow.tape.n_trades = flow.tape.n_events = 0
-        pass_time(flow, max(flow.heap[0].time, flow.time))
-        review(flow, pop(flow))
+        pass_time(flow, max(flow.reviews.first[0].time, flow.time))
+        review(flow, pop(&flow.reviews))
     else:
         if flow.candidate > until:
             return False
@@ -281,6 +260,11 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
         elif u - gap - fading - requote - adds < flow.settings.base_rate + excitation_of(flow):
             market_order(flow)
     flow.candidate = -1.0
+    gone = SELL if flow.book.ask > ask else BUY if flow.book.bid < bid else 0
+    if not open and (flow.alarmed or (gone and next_unit(flow.key, &flow.counter) < flow.settings.caution)):
+        gone = flow.alarmed if flow.alarmed else gone
+        retreat(flow, gone, bid if gone == BUY else ask)
+    flow.alarmed = 0
     if flow.book.ask > ask:
         flow.opened = BUY
     elif flow.book.bid < bid:
@@ -297,7 +281,7 @@ cdef inline bint flow_step(Flow* flow, double until) noexcept nogil:
 cdef inline void flow_stop(Flow* flow) noexcept nogil:
     book_stop(&flow.book)
     tape_stop(&flow.tape)
-    free(flow.heap)
+    free(flow.reviews.first)
     memset(flow, 0, sizeof(Flow))
 
 

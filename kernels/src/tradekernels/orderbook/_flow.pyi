@@ -13,6 +13,7 @@ class Simulation:
         values: np.ndarray,
         orders: np.ndarray,
         closed_to: np.ndarray,
+        retreats: np.ndarray,
         key: int,
         centre: int,
         step: int,

@@ -118,7 +118,7 @@ cdef class Simulation:
     cdef int64_t n_rows, row_room
     cdef bint lost
 
-    def __cinit__(self, double[::1] values, double[:, ::1] orders, double[::1] closed_to, uint64_t key, int32_t centre,
+    def __cinit__(self, double[::1] values, double[:, ::1] orders, double[::1] closed_to, double[::1] retreats, uint64_t key, int32_t centre,
                   int32_t step, int64_t start_ns, int64_t every, int32_t capacity, int32_t window):
         cdef Settings settings
         cdef Py_ssize_t k
@@ -128,7 +128,8 @@ cdef class Simulation:
         settings.n_orders = orders.shape[1]
         settings.order_lots, settings.order_span, settings.order_mark = &orders[0, 0], &orders[1, 0], &orders[2, 0]
         settings.n_closed, settings.closed_to = closed_to.shape[0], &closed_to[0]
-        self.tables, self.step = (orders, closed_to), step
+        settings.n_retreats, settings.retreats = retreats.shape[0], &retreats[0]
+        self.tables, self.step = (orders, closed_to, retreats), step
         if not flow_start(&self.flow, &settings, key, centre, start_ns, capacity, window):
             raise MemoryError("no memory for the book of a flow")
         self.every, self.next_message, self.last_message = every, start_ns + every, start_ns

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._flow import excite
 from .facts import autocorrelation
-from .flow import N_KERNELS
+from .flow_parameters import N_KERNELS
 
 DECAYS = np.array([50.0, 8.0, 1.2, 0.2, 0.03])  # a second: five kernels span 20 ms to half a minute
 MAX_BRANCHING = 0.85  # nearer to 1 the clusters never end: not even an hour's count would be the rate's
