@@ -127,6 +127,16 @@ def test_spot_chains_by_first_ids_and_takes_event_times(tmp_path):
     assert read_capture(captures.write(tmp_path / "y.gz", *broken), coin).gaps.tolist() == [(0, 6, 30, 31)]
 
 
+def test_a_spot_snapshot_is_as_old_as_its_newest_diff_where_files_overlap(tmp_path):
+    """And not as old as the last one of those that the second file repeats."""
+    lines = spot()
+    first = captures.write(tmp_path / "a", *lines[:2], packed=False)
+    late = captures.snapshot(at(9), None, 24, [("10.00", "1.00000")], [("10.02", "3.00000")])
+    second = captures.write(tmp_path / "b", lines[0], late, packed=False)
+    feed = read_capture([first, second], Instrument("BTCUSDT", "0.01", "0.00001"))
+    assert feed.messages["exchange_time_ns"].tolist() == [at(1), at(5), at(1), at(5)]
+
+
 def test_without_a_snapshot_the_venue_discipline_has_trades_only(tmp_path):
     """And says how many diffs it could not use."""
     feed = read_capture(captures.write(tmp_path / "x.gz", *standard()[:3]), BTC)
