@@ -76,17 +76,19 @@ class Feed:
     @property
     def first_time_ns(self) -> int:
         """Time of the first event of either stream: where the clock of a replay starts."""
-        return min(self._times_at(0))
+        return min(int(times[order[0]]) for order, times in self._events())
 
     @property
     def last_time_ns(self) -> int:
         """Time of the last event of either stream."""
-        return max(self._times_at(-1))
+        return max(int(times[order].max()) for order, times in self._events())
 
-    def _times_at(self, place: int) -> tuple[int, int]:
+    def _events(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return both streams, each with the times of the messages that it follows."""
         if not len(self.venue_stream):
             raise ValueError("the feed has no event, expected at least one")
-        return int(self.stream_times("venue")[place]), int(self.stream_times("trader")[place])
+        streams = (self.stream_of("venue"), self.stream_of("trader"))
+        return [(order, self.messages[name]) for order, name in streams]
 
     def stream_times(self, stream: str) -> np.ndarray:
         """Return the times of every entry of the `venue` or the `trader` stream, int64 ns."""
