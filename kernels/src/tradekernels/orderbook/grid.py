@@ -122,8 +122,9 @@ def run_grids(
         raise ValueError(f"interval_ns is {interval_ns}, sample_ns {sample_ns}, expected 1 <= interval_ns <= sample_ns")
     if not 0 <= warm_up_ns < 2**61:
         raise ValueError(f"warm_up_ns is {warm_up_ns}, expected 0 .. 2**61")
-    if feed.last_time_ns >= 2**62:
-        raise ValueError(f"the feed ends at {feed.last_time_ns} ns, expected before 2**62")
+    last = feed.last_time_ns
+    if last >= 2**62:
+        raise ValueError(f"the feed ends at {last} ns, expected before 2**62")
     engine = Engine(feed, len(grids))
     table = np.empty(len(grids), _GRID)
     for k, (grid, model) in enumerate(zip(grids, models, strict=True)):
@@ -131,7 +132,7 @@ def run_grids(
         table[k] = (
             grid.levels, grid.step_ticks, grid.half_spread_ticks, grid.order_lots, grid.max_position_lots
         )  # fmt: skip
-    n_samples = (feed.last_time_ns - feed.first_time_ns) // sample_ns + 2
+    n_samples = (last - engine.now) // sample_ns + 2
     samples, times = np.empty((n_samples, len(grids), 6), np.int64), np.empty(n_samples, np.int64)
     counts = np.zeros((len(grids), 2), np.int64)
     _grid.run(engine, table, interval_ns, warm_up_ns, sample_ns, samples, times, counts)
