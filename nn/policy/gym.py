@@ -81,6 +81,8 @@ class TradingEnv(gym.Env):
     metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, markets: Market | Sequence[Market], settings: Settings | None = None, seed: int = 0) -> None:
+        if isinstance(markets, TradingEnvironment):
+            raise TypeError("markets is a TradingEnvironment, expected a market: TradingVectorEnv takes environments")
         self.environment = TradingEnvironment(markets, 1, settings, seed=seed)
         self.observation_space = observation_space(self.environment)
         self.action_space = action_space(self.environment)

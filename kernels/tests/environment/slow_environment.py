@@ -194,7 +194,7 @@ class SlowEnvironment:
             book.happen(flow.events - before)
             open_, low, high = (self.ticks(name, self.row + 1) for name in ("open", "low", "high"))
             traded_through = low < min(ticks, open_) if side > 0 else high > max(ticks, open_)
-            lots = size if traded_through else sum(book.own_fills)
+            lots = min(size, math.floor(volume)) if traded_through else sum(book.own_fills)
             return lots, lots * ticks, True
         got, notional = 0, 0
         for tick, lots in book.take(side, size):

@@ -58,13 +58,14 @@ def test_a_limit_order_joins_the_queue_and_is_filled_after_it():
     assert seen == {0.0, 6.0}
 
 
-def test_a_limit_order_that_the_market_trades_through_is_filled_whole():
+def test_a_limit_order_that_the_market_trades_through_is_filled_up_to_what_bars_trade():
+    """15 units trade in a bar: an order for 50 gets no more of them, one for 10 gets all it wants."""
     book = BookFlow("limit", depth=(1e3,), events=10, market_size=1e-3, **LEVELS)
-    for low, units in ((99.90, 0.0), (99.89, 50.0)):
+    for low, weight, units in ((99.90, 0.5, 0.0), (99.89, 0.5, 15.0), (99.89, 0.1, 10.0)):
         frame = flat_candles(np.full(4, 100.0))
         frame["low"][1] = low
         environment = environment_of(book, frame)
-        go(environment, 0.5)
+        go(environment, weight)
         assert environment.units()[0] == units
 
 
@@ -82,7 +83,7 @@ def test_a_candle_that_ran_away_from_a_limit_order_did_not_fill_it(side, came_ba
     its = Settings(costs=costs, random_start=False, can_short=True, book=book)
     environment = make(None, its, frame=frame, liquidity=15.0)
     go(environment, 0.5 * side)
-    assert environment.units()[0] == 50.0 * side * came_back
+    assert environment.units()[0] == 15.0 * side * came_back
 
 
 def test_a_purchase_in_the_book_never_overdraws():

@@ -293,7 +293,7 @@ def test_an_impossible_book_is_refused(options):
 
 
 def test_messages_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match="expected one row of MESSAGE"):
+    with pytest.raises(ValueError, match="expected a one-dimensional array"):
         MatchingEngine(capacity=1, window=64).process(np.zeros((2, 2), MESSAGE), Tape())
     with pytest.raises(ValueError, match="no field 'price'"):
         message(price=3)

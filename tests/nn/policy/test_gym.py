@@ -93,6 +93,8 @@ def test_worker_processes_and_copies_give_the_same(one):
         for ours, theirs in zip(workers.step(actions)[:4], here.step(actions)[:4], strict=True):
             np.testing.assert_array_equal(ours, theirs)
     workers.close()
+    with pytest.raises(TypeError, match="expected a market: TradingVectorEnv takes environments"):
+        TradingEnv(TradingEnvironment(one, 1, SETTINGS))
     env = TradingEnv(one, SETTINGS)
     env.reset(seed=1)
     env.step(np.ones(1))

@@ -109,11 +109,12 @@ cdef inline Fill fill_in_book(const FlowTable* flow, Live* live, const Pair* pai
     cdef Fill got
     cdef double anchor = late_price(next.open, next.high if side > 0.0 else next.low, delay, pair.bar_ms)
     cdef double spacing = floor(2e-4 * now.spread_bps * anchor + 0.5), ticks, lots
+    cdef double volume = now.liquidity * pair.lot_whole / pair.lot_part
     cdef int64_t before = <int64_t> (flow.events * (delay / pair.bar_ms if delay < pair.bar_ms else 1.0)), k, first
     cdef int32_t direction = BUY if side > 0.0 else SELL, level
     spacing = spacing if spacing > 1.0 else 1.0  # a level is as wide as the spread
     size = size if size < MOST_LOTS else MOST_LOTS
-    open_book(live, flow, key, now.liquidity * pair.lot_whole / pair.lot_part * 60_000 / pair.bar_ms)
+    open_book(live, flow, key, volume * 60_000 / pair.bar_ms)
     happen(live, flow, before)
     got.lots = got.notional = 0.0
     got.maker = flow.limit_orders
@@ -124,9 +125,10 @@ cdef inline Fill fill_in_book(const FlowTable* flow, Live* live, const Pair* pai
             size = affordable(pair, cash, 0.0, ticks, size, True)
         if size > 0.0:
             # The market trades through it, whatever else happens. The open comes before the order does: a candle that
-            # only runs away from it has a worst price beyond the order's, but never came back to fill it.
+            # only runs away from it has a worst price beyond the order's, but never came back to fill it. Nobody fills
+            # more than bars of late have traded.
             if (next.low < fmin(ticks, next.open)) if side > 0.0 else (next.high > fmax(ticks, next.open)):
-                got.lots = size
+                got.lots = fmin(size, floor(volume))
             else:
                 got.lots = <double> queue(live, flow, direction, level, <int64_t> size, flow.events - before)
             got.notional = got.lots * ticks

@@ -31,9 +31,10 @@ MIDDLES = (np.arange(256) + 0.5) / 256
 class BookFlow:
     """What happens in the book of a candle, and how own orders are sent to it.
 
-    The defaults are what `calibrate_flow` found on six minutes of BTCUSDT perpetuals (Binance, 8 August 2024), in
-    levels of 2 bps. The events are a sample of those of a candle: what they leave of a limit order is filled if the
-    candle itself trades beyond its price and beyond its open, which comes before the order. It ends with the candle.
+    The defaults are what `tradekernels.environment.calibration.calibrate_flow` found on six minutes of BTCUSDT
+    perpetuals (Binance, 8 August 2024), in levels of 2 bps. The events are a sample of those of a candle: what they
+    leave of a limit order is filled, up to what bars of late have traded, if the candle itself trades beyond its price
+    and beyond its open, which comes before the order. It ends with the candle.
 
     Parameters
     ----------

@@ -41,7 +41,13 @@ LONGEST_MS = 2.0**61  # longer than any candles last, and still an int64 when a 
 
 @dataclass(frozen=True)
 class Costs:
-    """What the account really pays: it is in the worth, and so in the reward's growth."""
+    """What the account really pays: it is in the worth, and so in the reward's growth.
+
+    An order sent at a bar's close fills in the next bar at open + (worst - open) x sqrt(latency/bar), times 1 +- slippage,
+    put on the tick against the account: worst is the high for a buy and the low for a sell, for who is late is late to
+    the bad side. Half spread, volatility and liquidity are those of the row in which it was sent. A buy that the cash
+    cannot pay is cut to what it can, at the slippage of the order as it was wanted.
+    """
 
     fees: Fees = field(default_factory=Fees)
     slippage: Slippage = field(default_factory=Slippage)
@@ -66,7 +72,7 @@ class Reward:
         ENV-5: + gamma phi' - phi, phi = shaping x tanh(-variance x abs(units) x ATR/W - drawdown x (peak - W)/peak),
         peak of the last 500 bars. phi is 0 after ruin.
     per_trade : float
-        Taken off for each fill, as are the next five by its notional (ENV-6).
+        Taken off for each fill, as are the next five by its notional (ENV-6), W being the worth after the step.
     taker_bps, half_spread_bps : float
     impact_bps, impact_exponent : float
         impact_bps x (notional/daily volume)^impact_exponent.
@@ -127,7 +133,7 @@ class Risk:
     ruin : float
         Share of the starting worth at or below which the episode is terminated. 0 is reached by shorts alone.
     pause_s : float
-        Seconds without openings after too deep a bar, or after the 61st order within a minute.
+        Seconds without openings after too deep a bar, or after the 61st order within a minute (never at an order a bar).
     """
 
     position_limit: float = math.inf
@@ -161,7 +167,7 @@ class Settings:
     reward : Reward
     risk : Risk
     cash : str, int, float or Decimal
-        Quote currency at the start of an episode.
+        Quote currency at the start of an episode; exact up to 2^53 steps of tick x lot or quote step.
     can_short : bool
         Actions in [-1, 1] instead of [0, 1].
     dead_band : float

@@ -5,8 +5,11 @@
     tape.trades, tape.events            # structured arrays; digest(tape) names their bytes
 
 Orders queue by price, then by time. A smaller order keeps its place, a larger or repriced one goes to the end; so does
-an iceberg that shows its next piece. A stop is triggered by the first trade at its price or beyond, and executed after
-the message that caused it. Trades print at the price of the order that was there first.
+an iceberg that shows its next piece. Trades print at the price of the order that was there first.
+
+A stop is triggered by the first trade at its price or beyond, at once if the last trade was there already, and executed
+after the message that caused it: buys by rising price, then sells by falling price, older ones first. A stop that waits
+can only be cancelled.
 
 Bad input becomes a REJECTED event with a `Reason`, and changes nothing.
 """
@@ -32,11 +35,11 @@ MESSAGE = np.dtype(
     [
         ("time", "<i8"),  # ns; passed on, never compared
         ("id", "<i8"),  # any number that no live order has
-        ("lots", "<i8"),  # REDUCE: how many to take away
-        ("peak", "<i8"),  # lots an iceberg shows at once, 0 for an order that shows all
+        ("lots", "<i8"),  # REDUCE: how many to take away; MODIFY: the new total
+        ("peak", "<i8"),  # lots an iceberg shows at once, at most MAX_SLICES times; 0 for an order that shows all
         ("tick", "<i4"),  # limit price
         ("stop_tick", "<i4"),
-        ("owner", "<i4"),  # for self-trade prevention; 0 is nobody
+        ("owner", "<i4"),  # for self-trade prevention; 0 is nobody and meets everybody
         ("kind", "u1"),
         ("side", "i1"),  # 1 buys, -1 sells
         ("policy", "u1"),
@@ -49,7 +52,7 @@ TRADE = np.dtype(
 EVENT = np.dtype(
     [("time", "<i8"), ("id", "<i8"), ("lots", "<i8"), ("tick", "<i4"), ("kind", "u1"), ("reason", "u1"),
      ("reserved", "<u2")]
-)  # fmt: skip
+)  # fmt: skip  # what `lots` counts stands at EventKind; the tick is 0 for orders without a price
 
 
 class Kind(IntEnum):
@@ -83,7 +86,7 @@ class SelfTrade(IntEnum):
 
 
 class EventKind(IntEnum):
-    """What happened to an order; `lots` of the event in words."""
+    """What happened to an order, and what `lots` of the event counts."""
 
     RESTING = 1  # lots now in the book, hidden ones included
     WAITING = 2  # a stop, lots it will trade
@@ -209,7 +212,8 @@ class MatchingEngine(Engine):
             raise TypeError(f"messages are a {type(messages).__name__}, expected an array of MESSAGE")
         if messages.dtype != MESSAGE or messages.ndim != 1:
             raise ValueError(
-                f"messages have dtype {messages.dtype} and shape {messages.shape}, expected one row of MESSAGE"
+                f"messages have dtype {messages.dtype} and shape {messages.shape},"
+                " expected a one-dimensional array of MESSAGE"
             )
         done, fault = self.run(np.ascontiguousarray(messages).view(np.int8), tape, checked)
         if fault:
