@@ -43,10 +43,10 @@ LONGEST_MS = 2.0**61  # longer than any candles last, and still an int64 when a 
 class Costs:
     """What the account really pays: it is in the worth, and so in the reward's growth.
 
-    An order sent at a bar's close fills in the next bar at open + (worst - open) x sqrt(latency/bar), times 1 +- slippage,
-    put on the tick against the account: worst is the high for a buy and the low for a sell, for who is late is late to
-    the bad side. Half spread, volatility and liquidity are those of the row in which it was sent. A buy that the cash
-    cannot pay is cut to what it can, at the slippage of the order as it was wanted.
+    An order sent at a bar's close fills in the next bar at open + (worst - open) x sqrt(latency/bar), times 1 +-
+    slippage, put on the tick against the account. Worst is the high for a buy and the low for a sell: who is late is
+    late to the bad side. Half spread, volatility and liquidity are those of the row in which it was sent. A buy that
+    the cash cannot pay is cut to what it can, at the slippage of the order as it was wanted.
     """
 
     fees: Fees = field(default_factory=Fees)
@@ -133,7 +133,7 @@ class Risk:
     ruin : float
         Share of the starting worth at or below which the episode is terminated. 0 is reached by shorts alone.
     pause_s : float
-        Seconds without openings after too deep a bar, or after the 61st order within a minute (never at an order a bar).
+        Seconds without openings after too deep a bar, or after the 61st order within a minute (never with one a bar).
     """
 
     position_limit: float = math.inf
