@@ -411,3 +411,13 @@ def test_volatility_is_a_gate_of_ours_and_close_to_the_real_one():
         gate = next(gate for gate in gates(real, real | {name: factor * real[name]}) if gate.name == name)
         assert (gate.passed, gate.ours, gate.kind) == (passed, True, "close")
     assert sum(not gate.ours for gate in gates(real, real)) == 27
+
+
+def test_an_empty_side_is_filled_again_near_where_it_was():
+    """Without bids the best ask is no distance: a sell that joined the best stood at twice the price."""
+    bare = some_parameters(
+        tight=600, join=1.0, closed_to=(600.0,), order_lots=(1e6,), order_span=(0.0,), depth=(0.0,) * 10 + (50.0,),
+        add_rate=(0.0,) * 10 + (30.0,),
+    )  # fmt: skip
+    rows = OrderFlow(bare, seed=4).run(200.0)
+    assert rows["tick"].max() < 75_000

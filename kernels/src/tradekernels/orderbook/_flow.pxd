@@ -122,13 +122,15 @@ cdef inline void limit_order(Flow* flow) noexcept nogil:
     cdef double u = next_unit(flow.key, &flow.counter) * flow.total_add, p = 0.5
     cdef int32_t bin = 0, side
     cdef int64_t low
+    cdef bint two_sided
     while bin < N_BINS - 1 and u >= s.add_rate[bin]:
         u -= s.add_rate[bin]
         bin += 1
     if bin == 0:
         p += 0.5 * s.lean * leaning(flow)
     side = BUY if next_unit(flow.key, &flow.counter) < p else SELL
-    if bin > 0 and bin == bin_of(flow.book.ask - flow.book.bid) and next_unit(flow.key, &flow.counter) < s.join:
+    two_sided = flow.book.bid != NO_BID and flow.book.ask != NO_ASK
+    if two_sided and bin > 0 and bin == bin_of(flow.book.ask - flow.book.bid) and next_unit(flow.key, &flow.counter) < s.join:
         add_limit(flow, side, bin, flow.book.ask - flow.book.bid)
         return
     low = 1 if bin == 0 else (<int64_t> 1 << (bin - 1)) + 1
