@@ -1,6 +1,8 @@
 """Bad input: an error with file, line and reason, or a count; never a crash (LOB-1)."""
 
 import gzip
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -25,16 +27,36 @@ BAD_LINES = {
     "text after": GOOD[:-1] + b" {}\n",
     "broken JSON": GOOD[:-3] + b"\n",
     "nested deeper": str(LOCAL).encode() + b' {"x":' + b"[" * 500 + b"]" * 500 + b"}\n",
-    "no plain decimal": captures.trade(LOCAL, T, 1, "1e5", "0.002", True),
-    "is negative": captures.diff(LOCAL, T, 1, 2, 0, [("10.0", "-0.001")]),
-    "not a multiple of its step": captures.trade(LOCAL, T, 1, "10.05", "0.002", True),
-    "out of range": captures.trade(LOCAL, T, 1, "300000000.0", "0.002", True),
-    "no integer below": GOOD.replace(b'"T":1700000000000', b'"T":99999999999999999999'),
-    "levels are not lists": GOOD.replace(b'"e":"trade"', b'"e":"depthUpdate","u":1,"b":["1","2"],"a":[]'),
-    "is missing": GOOD.replace(b'"m":true', b'"n":true'),
-    "another symbol": captures.trade(LOCAL, T, 1, "10.0", "0.002", True, symbol="ETHUSDT"),
+    'price is "1e5", which is no plain decimal': captures.trade(LOCAL, T, 1, "1e5", "0.002", True),
+    'quantity is "-0.001", which is negative': captures.diff(LOCAL, T, 1, 2, 0, [("10.0", "-0.001")]),
+    'price is "10.05", not a multiple of its step 0.1': captures.trade(LOCAL, T, 1, "10.05", "0.002", True),
+    'price is "300000000.0", which is out of range': captures.trade(LOCAL, T, 1, "300000000.0", "0.002", True),
+    "T is 99999999999999999999, expected a whole number": GOOD.replace(
+        b'"T":1700000000000', b'"T":99999999999999999999'
+    ),
+    r'a level is "1", expected lists of \[price, quantity\]': GOOD.replace(
+        b'"e":"trade"', b'"e":"depthUpdate","u":1,"b":["1","2"],"a":[]'
+    ),
+    "m is missing": GOOD.replace(b'"m":true', b'"n":true'),
+    'm is "x", expected true or false': GOOD.replace(b'"m":true', b'"m":"x"'),
+    "price is null, which is no plain decimal": GOOD.replace(b'"p":"10.0"', b'"p":null'),
+    "s is 5, expected a string": GOOD.replace(b'"s":"BTCUSDT"', b'"s":5'),
+    "T or E is missing": GOOD.replace(b'"T"', b'"V"').replace(b'"E"', b'"W"'),
+    r"the message is \[5, expected a JSON object": str(LOCAL).encode() + b" [5,6]\n",
+    "the message is null, expected a JSON object": str(LOCAL).encode() + b" null\n",
+    "u is missing": captures.diff(LOCAL, T, 1, None, 0),
+    "b is missing": captures.diff(LOCAL, T, 1, 2, 0).replace(b'"b"', b'"c"'),
+    r"b is null, expected lists of \[price, quantity\]": captures.diff(LOCAL, T, 1, 2, 0).replace(
+        b'"b":[]', b'"b":null'
+    ),
+    r'a is "x", expected lists of \[price, quantity\]': captures.diff(LOCAL, T, 1, 2, 0).replace(b'"a":[]', b'"a":"x"'),
+    "asks is missing": captures.snapshot(LOCAL, T, 1, [], []).replace(b'"asks"', b'"ask"'),
+    'lastUpdateId is "1", expected a whole number': captures.snapshot(LOCAL, T, "1", [], []),
+    "bids is stated twice": captures.snapshot(LOCAL, T, 1, [], []).replace(b'"asks"', b'"bids"'),
+    'quantity is "1.0005", not a multiple of its step 0.001': captures.diff(LOCAL, T, 1, 2, 0, [("10.0", "1.0005")]),
+    'symbol is "ETHUSDT", expected BTCUSDT': captures.trade(LOCAL, T, 1, "10.0", "0.002", True, symbol="ETHUSDT"),
     "crossed snapshot": captures.snapshot(LOCAL, T, 1, [("10.0", "1")], [("10.0", "1")]),
-    "is zero": captures.trade(LOCAL, T, 1, "10.0", "0.000", True),
+    "quantity is zero": captures.trade(LOCAL, T, 1, "10.0", "0.000", True),
 }
 
 
@@ -74,8 +96,31 @@ def test_a_broken_gz_a_missing_and_an_empty_file_are_errors(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_capture(tmp_path / "none.gz", BTC)
     (tmp_path / "empty").write_bytes(b"")
-    with pytest.raises(ValueError, match="no usable event"):
+    with pytest.raises(ValueError, match=r"empty is empty, expected lines of"):
         read_capture(tmp_path / "empty", BTC)
+    lost = captures.write(tmp_path / "lost", captures.diff(LOCAL, T, 1, 2, 0))
+    with pytest.raises(ValueError, match=r"lost: no usable event among 1 messages, expected a snapshot or a trade"):
+        read_capture(lost, BTC)
+
+
+@pytest.mark.parametrize("field", ["T", "U", "u", "pu"])
+@pytest.mark.parametrize("value", ['"x"', "null", "-5", '"5"', "1.5", "5e3", "[5]", "true", str(2**63)])
+def test_a_time_or_id_that_is_stated_but_none_is_a_bad_line(tmp_path, field, value):
+    """LOB-2: no other field stands in for it, as E would for T; events that no book needs may hold anything."""
+    good = json.loads(captures.diff(LOCAL, T, 1, 2, 0, [("10.0", "0.001")]).split(b" ", 1)[1])
+    good["data"][field] = "HERE"
+    line = b"%d %s\n" % (LOCAL, json.dumps(good).replace('"HERE"', value).encode())
+    path = captures.write(tmp_path / "x.gz", line)
+    with pytest.raises(FeedError, match=rf"line 1: {field} is {re.escape(value.rstrip(']'))}, expected a whole number"):
+        read_capture(path, BTC, sequence="arrival")
+    other = captures.write(tmp_path / "y.gz", line.replace(b"depthUpdate", b"markPriceUpdate"), GOOD)
+    assert read_capture(other, BTC).counts["other_events"] == 1
+
+
+def test_a_spot_trade_with_the_ids_of_both_orders_is_a_trade(tmp_path):
+    """Its `b` and `a` are numbers, and no levels."""
+    line = GOOD.replace(b'"m":true', b'"b":88,"a":50,"m":true')
+    assert len(read_capture(captures.write(tmp_path / "x.gz", line), BTC)) == 1
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path):

@@ -231,10 +231,15 @@ def test_other_threads_run_while_a_capture_is_parsed(tmp_path):
 @pytest.mark.parametrize(("line", "reason"), [
     ("34200.2,1,1,5,1000000,1", "rests already"),
     ("34200.2,2,1,6,1000000,1", "more lots"),
-    ("34200.2,1,99999999999999999999,5,1000000,1", "six LOBSTER fields"),
-    ("34200.-2,1,2,5,1000000,1", "six LOBSTER fields"),
-    ("34200.2,1,2,5,-9999999999,1", "six LOBSTER fields"),
-    ("34200.2,1,2,5", "six LOBSTER fields"),
+    ("34200.2,1,99999999999999999999,5,1000000,1", "order id is '99999999999999999999', expected a whole number"),
+    ("34200.-2,1,2,5,1000000,1", "time is '34200.-2', expected seconds after midnight"),
+    ("34200.2,8,2,5,1000000,1", r"type is '8', expected 1 \.\. 7"),
+    ("34200.2,1,2,5,-9999999999,1", "price is '-9999999999', expected dollars"),
+    ("34200.2,1,2,5,1000050,1", r"price is '1000050', expected dollars \* 10000 .* times the tick 0.01"),
+    ("34200.2,1,2,1_0,1000000,1", "size is '1_0', expected a whole number"),
+    ("34200.2,1,2,-5,1000000,1", "size is '-5', expected shares from none to .* times the lot 1"),
+    ("34200.2,1,2,5,1000000,0", r"direction is '0', expected 1 \(buy\) or -1 \(sell\)"),
+    ("34200.2,1,2,5", "the line is '34200.2,1,2,5', expected six fields: time, type, order id"),
 ])  # fmt: skip
 def test_a_bad_lobster_line_names_file_and_line_whatever_is_wrong_with_it(tmp_path, line, reason):
     """A halt before it has a line of its own, but no event."""
@@ -266,7 +271,7 @@ def test_a_symbol_no_capture_could_hold_is_refused(tmp_path, symbol):
         Instrument(symbol, "0.1", "0.001")
     if symbol:
         line = captures.trade(LOCAL, T, 1, "10.0", "0.002", True, symbol=symbol)
-        with pytest.raises(FeedError, match="over 64 bytes"):
+        with pytest.raises(FeedError, match=r"symbol is .*expected a name of at most 64 bytes"):
             read_capture(captures.write(tmp_path / "x.gz", line), Instrument("", "0.1", "0.001"))
 
 

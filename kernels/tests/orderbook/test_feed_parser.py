@@ -1,5 +1,6 @@
 """The compiled parser against the json module, and by hand (LOB-1, LOB-2)."""
 
+import gzip
 import json
 import sys
 from decimal import Decimal
@@ -152,16 +153,43 @@ def test_clock_repair_makes_the_fastest_kept_message_take_no_time(tmp_path):
 def test_a_saved_feed_is_read_back_whole_and_without_pickle(tmp_path):
     """And a file that is no feed says so."""
     path = captures.write(tmp_path / "x.gz", captures.trade(LOCAL, T, 1, "10.0", "0.002", True))
-    feed = read_capture(path, BTC)
+    ticker = {"e": "bookTicker", "u": 1, "s": "BTCUSDT", "b": "1.0", "B": "1", "a": "2.0", "A": "1"}
+    path.write_bytes(gzip.decompress(path.read_bytes()) + captures.line(LOCAL, ticker) + b"nonsense\n")
+    feed = read_capture(path, BTC, skip_bad=True, book_ticker=True)
+    good_notes = {"counts": feed.counts, "files": (str(path),)}
+    assert (feed.counts["bad_lines"], len(feed.book_ticker)) == (1, 1)
     feed.save(tmp_path / "feed.npz")
     again = Feed.load(tmp_path / "feed.npz")
     assert again.instrument == feed.instrument
-    for name in ("rows", "messages", "venue_stream", "trader_stream"):
+    for name in ("rows", "messages", "venue_stream", "trader_stream", "gaps", "book_ticker"):
         assert np.array_equal(getattr(again, name), getattr(feed, name))
+    assert list(map(str, again.bad_lines)) == list(map(str, feed.bad_lines))
+    assert again.bad_lines[0].line == 3
+    for name, value in good_notes.items():
+        assert getattr(again, name) == value
     np.savez(tmp_path / "bad.npz", rows=np.array([{}], dtype=object))
     for bad in ("bad.npz", "x.gz"):
         with pytest.raises(ValueError, match="not a saved feed"):
             Feed.load(tmp_path / bad)
+
+
+@pytest.mark.parametrize(("notes", "reason"), [
+    (b" " * (1 << 22) + b"{}", "notes have 4194306 bytes"),
+    (b"{}", "no object of"),
+    (b"nonsense", "Expecting value"),
+    (b'{"counts": {"gaps": -1}, "files": [], "bad_lines": []}', "counts are"),
+    (b'{"counts": {"gaps": true}, "files": [], "bad_lines": []}', "counts are"),
+    (b'{"counts": {}, "files": [5], "bad_lines": []}', "files are"),
+    (b'{"counts": {}, "files": [], "bad_lines": [["x", "1", "y"]]}', "bad_lines are"),
+])  # fmt: skip
+def test_notes_of_a_saved_feed_are_checked(tmp_path, notes, reason):
+    """The file may come from anywhere."""
+    Feed.from_rows(BTC, [0], [5], [1], [0], [0]).save(tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as file:
+        held = dict(file) | {"notes": np.frombuffer(notes, np.uint8)}
+    np.savez(tmp_path / "x.npz", **held)
+    with pytest.raises(ValueError, match=f"x.npz is not a saved feed: .*{reason}"):
+        Feed.load(tmp_path / "x.npz")
 
 
 @needs_feed
@@ -178,8 +206,6 @@ def test_the_real_feed_takes_less_than_24_bytes_a_row():
 @pytest.mark.slow
 def test_every_row_of_the_real_feed_equals_what_the_json_module_reads():
     """All 93,954 lines, Decimal by Decimal."""
-    import gzip
-
     rows = []
     for line in gzip.decompress(CAPTURE.read_bytes()).splitlines():
         message = json.loads(line.split(b" ", 1)[1])

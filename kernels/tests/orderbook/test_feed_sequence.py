@@ -82,6 +82,33 @@ def test_a_broken_chain_is_reported_with_file_line_and_ids(tmp_path):
     assert feed.gaps.tolist() == [(0, 2, 20, 34)]
 
 
+@pytest.mark.parametrize(("last", "before", "gap"), [(25, 20, False), (25, 19, True), (25, 21, True), (20, 18, None)])
+def test_a_chain_that_goes_back_is_broken_too(tmp_path, last, before, gap):
+    """LOB-3: `pu` is the last `u`, no less; what is no newer than the book (None) is old, and breaks nothing."""
+    snapshot = captures.snapshot(at(1), T, 10, [("10.0", "1.000")], [("10.2", "3.000")])
+    futures = captures.diff(at(2), T + 2, 9, 20, 8), captures.diff(at(3), T + 3, before + 1, last, before)
+    spot = captures.spot_diff(at(2), T + 2, 9, 20), captures.spot_diff(at(3), T + 3, before + 1, last)
+    for lines in (futures, spot):
+        feed = read_capture(captures.write(tmp_path / "x.gz", snapshot, *lines), BTC)
+        assert feed.gaps.tolist() == ([(0, 3, 20, before)] if gap else [])
+        assert feed.counts["old_diffs"] == (gap is None)
+
+
+@pytest.mark.parametrize(("first", "last", "before", "futures_gap", "spot_gap"), [
+    (9, 10, 8, False, False), (9, 12, 7, False, False), (10, 12, 9, False, False), (11, 12, 10, False, False),
+    (12, 14, 10, False, True), (12, 14, 11, True, True), (12, 14, 9, True, True),
+])  # fmt: skip
+def test_the_first_diff_after_a_snapshot_holds_its_id_or_is_the_next(
+    tmp_path, first, last, before, futures_gap, spot_gap
+):
+    """Binance: USDT-M wants U <= lastUpdateId <= u, spot U <= lastUpdateId + 1; and `pu` may be that id itself."""
+    snapshot = captures.snapshot(at(1), T, 10, [("10.0", "1.000")], [("10.2", "3.000")])
+    futures, spot = captures.diff(at(2), T + 2, first, last, before), captures.spot_diff(at(2), T + 2, first, last)
+    for diff, gap in ((futures, futures_gap), (spot, spot_gap)):
+        for lines in ((snapshot, diff), (diff, snapshot)):
+            assert len(read_capture(captures.write(tmp_path / "x.gz", *lines), BTC).gaps) == gap
+
+
 def test_two_files_chained_give_what_one_file_gives(tmp_path):
     """Cut anywhere between lines; gz members chained in one file as well."""
     lines = standard()

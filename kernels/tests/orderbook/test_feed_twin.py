@@ -93,6 +93,7 @@ def events_of(files):
                 event |= {"kind": "snapshot", "id": data["lastUpdateId"]}
             elif data.get("e") == "depthUpdate":
                 event |= {"kind": "diff", "id": data["u"], "before": data.get("pu", data["U"] - 1)}
+                event["opens"] = data["U"] if "pu" in data else data["U"] - 1
             elif data.get("e") == "trade":
                 event |= {"kind": "trade", "id": data["t"], "what": (data["T"], data["p"], data["q"], data["m"])}
             else:
@@ -126,7 +127,9 @@ def venue_order(events):
     def apply_diff(event):
         nonlocal last_id, told
         known = max(snapshot_id, last_id)
-        if event["before"] > known and event["id"] > told:
+        first = last_id < 0  # USDT-M: U <= lastUpdateId; spot: U <= lastUpdateId + 1; or nothing in between
+        follows = event["before"] == known or (first and event["opens"] <= snapshot_id)
+        if not follows and event["id"] > told:
             gaps.append((event["file"], event["line"], known, event["before"]))
         last_id, told = event["id"], max(told, event["id"])
         stream.append(event)
@@ -224,6 +227,8 @@ def recordings(draw):
             update += draw(st.integers(1, 3))
             if draw(st.integers(0, 9)) == 0:  # the recorder lost this one
                 continue
+            if draw(st.integers(0, 9)) == 0:  # it starts before the end of the last one
+                first, before = max(1, first - 2), max(0, before - draw(st.integers(1, 2)))
             bids, asks = draw(LEVELS), draw(LEVELS)
             if spot:
                 lines.append(captures.spot_diff(local, time, first, update, bids, asks))

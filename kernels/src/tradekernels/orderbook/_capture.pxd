@@ -7,6 +7,7 @@ cdef packed struct RawMessage:
     long long local_time_ns
     long long update_id
     long long previous_id  # update id that must precede a diff, -1: none stated
+    long long opening_id   # a diff's: the least id of a snapshot that it may be the first to follow, -1: none stated
     long long first_row
     long long line
     long long kind  # one of MessageKind

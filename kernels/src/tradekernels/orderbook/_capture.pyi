@@ -9,7 +9,7 @@ class Parser:
     n_ticker: int
     n_not_market: int
     n_clock_back: int
-    bad: list[tuple[int, int]]
+    bad: list[tuple[int, int, str, str]]
     symbol_name: str
     def __init__(
         self,

@@ -9,8 +9,13 @@ from libc.string cimport memcpy
 from . cimport _json
 from ._decimal cimport decimal, integer
 from ._depth cimport Reader
-from ._json cimport AFTER, CROSSED, LATE, MISSING, NO_TIME, NONE, SYMBOL, ZERO
-from ._payload cimport Payload, read_payload, says
+from ._json cimport (
+    AFTER, BAD_SHAPE, CROSSED, LATE, MISSING, NO_TIME, NONE, NOT_BOOLEAN, NOT_TEXT, NOT_WHOLE, SYMBOL, ZERO, Cursor,
+    refuse,
+)
+from ._payload cimport (
+    IN_E, IN_T, IN_U, IN_asks, IN_bids, IN_last, IN_m, IN_pu, IN_s, IN_t, IN_u, Payload, read_payload, says,
+)
 from ._records cimport BUY_TRADE, SELL_TRADE, SET_ASK, SET_BID, Row
 
 
@@ -23,14 +28,18 @@ cdef packed struct Ticker:
     long long ask_lots
 
 
+cdef enum:
+    LONGEST_SYMBOL = 64  # bytes
+    LONGEST_VALUE = 40   # bytes of a wrong value that are shown
+    BAD_LINES_KEPT = 100
+
+
 cdef struct BadLine:
     long long line
     int fault
-
-
-cdef enum:
-    LONGEST_SYMBOL = 64  # bytes
-    BAD_LINES_KEPT = 100
+    int size
+    const char* field  # NULL: the line as such is wrong
+    unsigned char value[LONGEST_VALUE]
 
 cdef extern from *:
     """
@@ -38,13 +47,16 @@ cdef extern from *:
     """
     const long long LATEST "TK_LATEST"  # ns, in the year 2116: sums and differences of two times fit into 64 bits
 
-FAULTS = (
-    "", "no receive time at the start, expected `<local_ns> <json>`", "broken JSON", "JSON nested deeper than 32",
-    "a price or quantity is no plain decimal", "a price or quantity is negative",
-    "a price or quantity is not a multiple of its step", "a price or quantity is out of range",
-    "a time or id is no integer below 2**63", "levels are not lists of [price, quantity]",
-    "a field of the event is missing", "another symbol, or one of over 64 bytes", "crossed snapshot: best bid is not below best ask",
-    "text after the JSON object", "a price, or the quantity of a trade, is zero", "a time is not before the year 2116",
+FAULTS = (  # capture.py fills in the field, its value, its step and the symbol asked for
+    "", "no receive time at the start, expected `<local_ns> <json>`", "broken JSON",
+    "{field} is {value}, expected a JSON object", "JSON nested deeper than 32",
+    "{field} is {value}, which is no plain decimal", "{field} is {value}, which is negative",
+    "{field} is {value}, not a multiple of its step {step}", "{field} is {value}, which is out of range",
+    "{field} is {value}, expected a whole number from 0 to 2**63 - 1", "{field} is {value}, expected true or false",
+    "{field} is {value}, expected a string", "{field} is {value}, expected lists of [price, quantity]",
+    "{field} is stated twice", "{field} is missing", "symbol is {value}, expected {symbol} of at most 64 bytes",
+    "crossed snapshot: best bid is not below best ask", "text after the JSON object", "{field} is zero",
+    "a time is not before the year 2116",
 )  # fmt: skip
 
 
@@ -80,8 +92,15 @@ cdef class Parser:
 
     @property
     def bad(self):
-        """(line, index into FAULTS) of the first bad lines."""
-        return [(self.first_bad[k].line, self.first_bad[k].fault) for k in range(min(self.n_bad, BAD_LINES_KEPT))]
+        """(line, index into FAULTS, field or "", value as the line has it) of the first bad lines."""
+        cdef BadLine* it
+        cdef int k
+        found = []
+        for k in range(<int> min(self.n_bad, BAD_LINES_KEPT)):
+            it = &self.first_bad[k]
+            field = (<bytes> it.field).decode() if it.field != NULL else ""
+            found.append((it.line, it.fault, field, it.value[: it.size].decode("utf-8", "replace")))
+        return found
 
     def start_file(self):
         """Count lines from 1 again."""
@@ -103,7 +122,7 @@ cdef class Parser:
             return n_rows, n_messages, n_tickers, 0
         with nogil:
             end = &text[0] + size
-            r.rows, r.n_rows, r.at.p, r.at.fault = &rows[0], n_rows, &text[0], NONE
+            r.rows, r.n_rows, r.at.p, r.at.fault, r.at.field = &rows[0], n_rows, &text[0], NONE, NULL
             while r.at.p < end:
                 self.line += 1
                 message = &messages[n_messages]
@@ -111,10 +130,10 @@ cdef class Parser:
                 kind = self.read_line(r, message, &tickers[n_tickers])
                 if r.at.fault:
                     r.n_rows = message.first_row
+                    self.note_bad(&r.at)
                     if not self.skip_bad:
                         break
-                    self.note_bad(r.at.fault)
-                    r.at.fault = NONE
+                    r.at.fault, r.at.field = NONE, NULL
                 elif kind == TICKER:
                     n_tickers += self.keep_tickers
                     self.n_ticker += 1
@@ -134,18 +153,32 @@ cdef class Parser:
                 r.at.p += 1
         return r.n_rows, n_messages, n_tickers, r.at.fault
 
-    cdef void note_bad(self, int fault) noexcept nogil:
+    cdef void note_bad(self, const Cursor* at) noexcept nogil:
+        """Keep what is wrong with the line, and the text up to the end of the value at hand."""
+        cdef const unsigned char* p = at.p
+        cdef BadLine* it
+        cdef bint quoted = p[0] == c'"'
         if self.n_bad < BAD_LINES_KEPT:
-            self.first_bad[self.n_bad] = BadLine(self.line, fault)
+            it = &self.first_bad[self.n_bad]
+            it.line, it.fault, it.field, it.size = self.line, at.fault, at.field, 0
+            while it.size < LONGEST_VALUE and p[0] != c"\n" and p[0] != c"\r":
+                if not quoted and (p[0] == c"," or p[0] == c"}" or p[0] == c"]"):
+                    break
+                it.value[it.size] = p[0]
+                it.size += 1
+                p += 1
+                if quoted and p[0] == c'"':
+                    it.value[min(it.size, LONGEST_VALUE - 1)] = c'"'
+                    it.size = min(it.size + 1, LONGEST_VALUE)
+                    break
         self.n_bad += 1
 
     cdef int read_line(self, Reader* r, RawMessage* message, Ticker* ticker) noexcept nogil:
         """Read one line and return its MessageKind."""
         cdef Payload payload
-        cdef const unsigned char* start = r.at.p
         cdef int kind
         message.local_time_ns = integer(&r.at)
-        if r.at.fault or r.at.p == start or r.at.p[0] != c" ":
+        if r.at.fault or r.at.p[0] != c" ":
             r.at.fault = NO_TIME
             return OTHER
         r.at.p += 1
@@ -158,9 +191,11 @@ cdef class Parser:
             r.at.fault = AFTER
             return OTHER
         if payload.symbol.at != NULL and not self.same_symbol(&payload):
-            r.at.fault = SYMBOL
+            refuse(&r.at, SYMBOL, b"s", payload.symbol.at - 1)
             return OTHER
         kind = kind_of(&payload)
+        if kind < TICKER:
+            allow(r, payload.wrong[IN_s], NOT_TEXT, b"s")
         if kind == DIFF:
             read_diff(r, &payload, message)
         elif kind == TRADE:
@@ -195,35 +230,49 @@ cdef inline int kind_of(const Payload* it) noexcept nogil:
 
 
 cdef inline void read_diff(Reader* r, const Payload* it, RawMessage* message) noexcept nogil:
-    if it.last_id < 0 or not (it.has_bids and it.has_asks) or it.is_snapshot:
-        r.at.fault = MISSING
+    allow(r, it.wrong[IN_U], NOT_WHOLE, b"U")
+    allow(r, it.wrong[IN_pu], NOT_WHOLE, b"pu")
+    need(r, it.last_id >= 0, it.wrong[IN_u], NOT_WHOLE, b"u")
+    need(r, it.has_bids and not it.is_snapshot, it.wrong[IN_bids], BAD_SHAPE, b"b")
+    need(r, it.has_asks and not it.is_snapshot, it.wrong[IN_asks], BAD_SHAPE, b"a")
+    if r.at.fault:
         return
     message.exchange_time_ns = event_ns(r, it, True)
     message.update_id = it.last_id
-    message.previous_id = it.previous_id  # futures say `pu`, spot says only where the message starts
-    if it.previous_id < 0 and it.first_id >= 0:
-        message.previous_id = it.first_id - 1
+    message.previous_id = message.opening_id = it.previous_id
+    if it.first_id >= 0 and it.previous_id >= 0:  # futures: U <= lastUpdateId, then pu is the last u
+        message.opening_id = it.first_id
+    elif it.first_id >= 0:  # spot: U <= lastUpdateId + 1, then U is the last u + 1
+        message.previous_id = message.opening_id = it.first_id - 1
 
 
 cdef inline void read_trade(Reader* r, const Payload* it, RawMessage* message) noexcept nogil:
     cdef Row* row = &r.rows[message.first_row]
-    if it.price == NULL or it.quantity == NULL or it.buyer_is_maker < 0:
-        r.at.fault = MISSING
+    allow(r, it.wrong[IN_t], NOT_WHOLE, b"t")
+    need(r, it.price != NULL, NULL, NONE, b"p")
+    need(r, it.quantity != NULL, NULL, NONE, b"q")
+    need(r, it.buyer_is_maker >= 0, it.wrong[IN_m], NOT_BOOLEAN, b"m")
+    if r.at.fault:
         return
-    message.exchange_time_ns, message.update_id, message.previous_id = event_ns(r, it, True), it.trade_id, -1
+    message.exchange_time_ns, message.update_id = event_ns(r, it, True), it.trade_id
+    message.previous_id = message.opening_id = -1
+    if r.at.fault:
+        return
     row.tick = <int> decimal_at(r, it.price, True)
     row.lots = decimal_at(r, it.quantity, False)
     row.kind = SELL_TRADE if it.buyer_is_maker else BUY_TRADE
-    if not r.at.fault and (row.tick == 0 or row.lots == 0):
-        r.at.fault = ZERO
+    if row.tick == 0 or row.lots == 0:
+        refuse(&r.at, ZERO, b"quantity" if row.tick else b"price", NULL)
     r.n_rows = message.first_row + 1
 
 
 cdef inline void read_snapshot(Reader* r, const Payload* it, RawMessage* message) noexcept nogil:
     cdef Py_ssize_t k
     cdef long long bid = 0, ask = r.price.most + 1
-    if it.snapshot_id < 0 or not (it.has_bids and it.has_asks) or it.is_diff:
-        r.at.fault = MISSING
+    need(r, it.snapshot_id >= 0, it.wrong[IN_last], NOT_WHOLE, b"lastUpdateId")
+    need(r, it.has_bids and not it.is_diff, it.wrong[IN_bids], BAD_SHAPE, b"bids")
+    need(r, it.has_asks and not it.is_diff, it.wrong[IN_asks], BAD_SHAPE, b"asks")
+    if r.at.fault:
         return
     for k in range(message.first_row, r.n_rows):
         if r.rows[k].kind == SET_BID:
@@ -233,13 +282,27 @@ cdef inline void read_snapshot(Reader* r, const Payload* it, RawMessage* message
     if bid >= ask:
         r.at.fault = CROSSED
     message.exchange_time_ns, message.update_id, message.previous_id = event_ns(r, it, False), it.snapshot_id, -1
+    message.opening_id = -1
+
+
+cdef inline void allow(Reader* r, const unsigned char* wrong, int fault, const char* field) noexcept nogil:
+    """Refuse a field that is stated, but not as what it has to be."""
+    if wrong != NULL:
+        refuse(&r.at, fault, field, wrong)
+
+
+cdef inline void need(Reader* r, bint there, const unsigned char* wrong, int fault, const char* field) noexcept nogil:
+    """Refuse a message without a field."""
+    allow(r, wrong, fault, field)
+    if not there:
+        refuse(&r.at, MISSING, field, NULL)
 
 
 cdef inline void read_ticker(Reader* r, const Payload* it, long long local, Ticker* out) noexcept nogil:
     cdef int k
     for k in range(4):
         if it.ticker[k] == NULL:
-            r.at.fault = MISSING
+            refuse(&r.at, MISSING, b"one of b, B, a, A", NULL)
             return
     out.update_id, out.local_time_ns = it.last_id, local
     out.bid_tick, out.bid_lots = decimal_at(r, it.ticker[0], True), decimal_at(r, it.ticker[1], False)
@@ -247,21 +310,29 @@ cdef inline void read_ticker(Reader* r, const Payload* it, long long local, Tick
 
 
 cdef inline long long decimal_at(Reader* r, const unsigned char* p, bint price) noexcept nogil:
-    """Read a decimal further back on the line, and come back."""
+    """Read a decimal further back on the line, and come back unless it is none."""
     cdef const unsigned char* here = r.at.p
     cdef long long steps
+    if r.at.fault:
+        return 0
     r.at.p = p
     steps = decimal(&r.at, &r.price if price else &r.lot)
-    r.at.p = here
+    if r.at.fault:
+        r.at.field = b"price" if price else b"quantity"
+    else:
+        r.at.p = here
     return steps
 
 
 cdef inline long long event_ns(Reader* r, const Payload* it, bint needed) noexcept nogil:
     """Return when it happened: transaction time, else event time; 0 where a message does not say and need not."""
+    allow(r, it.wrong[IN_T], NOT_WHOLE, b"T")
+    if it.transaction_time < 0:
+        allow(r, it.wrong[IN_E], NOT_WHOLE, b"E")
     cdef long long time = it.transaction_time if it.transaction_time >= 0 else it.event_time
     if time < 0:
         if needed:
-            r.at.fault = MISSING
+            refuse(&r.at, MISSING, b"T or E", NULL)
         return 0
     # Binance sends milliseconds, and microseconds where a client asks for them; 4 * 10**12 ms is the year 2096.
     if time < 4000000000000LL:

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Numbers of a capture, from digits to integers and never through a float. From: a cursor at a number. To: the parser."""
 
-from ._json cimport BAD_INTEGER, NEGATIVE, NOT_DECIMAL, OFF_GRID, RANGE, Cursor
+from ._json cimport NEGATIVE, NOT_DECIMAL, NOT_WHOLE, OFF_GRID, RANGE, Cursor
 
 
 cdef packed struct Scale:
@@ -27,18 +27,19 @@ cdef inline unsigned long long digits_at(const unsigned char** p, unsigned long 
 
 
 cdef inline long long integer(Cursor* c) noexcept nogil:
-    """Read an integer of at most 2**63 - 1."""
+    """Read an integer of at most 2**63 - 1; where there is none, stay."""
     cdef const unsigned char* p = c.p
     cdef unsigned long long x = digits_at(&p, 0)  # 19 digits cannot wrap
-    if (p - c.p > 19 or x > 9223372036854775807ULL or p[0] == c"." or p[0] == c"e" or p[0] == c"E"
+    if (p == c.p or p - c.p > 19 or x > 9223372036854775807ULL or p[0] == c"." or p[0] == c"e" or p[0] == c"E"
             or (c.p[0] == c"0" and p - c.p > 1)):
-        c.fault = BAD_INTEGER
+        c.fault = NOT_WHOLE
+        return 0
     c.p = p
     return <long long> x
 
 
 cdef inline long long decimal(Cursor* c, const Scale* step) noexcept nogil:
-    """Read a plain decimal, quoted or not, as a whole number of steps."""
+    """Read a plain decimal, quoted or not, as a whole number of steps; where there is none, stay."""
     cdef const unsigned char* p = c.p
     cdef const unsigned char* first
     cdef long long x, missing = step.decimals
@@ -77,7 +78,6 @@ cdef inline long long decimal(Cursor* c, const Scale* step) noexcept nogil:
     elif p[0] == c"e" or p[0] == c"E":
         c.fault = NOT_DECIMAL
         return 0
-    c.p = p
     while missing > 0:
         if x > 100000000000000000LL:
             c.fault = RANGE
@@ -92,6 +92,7 @@ cdef inline long long decimal(Cursor* c, const Scale* step) noexcept nogil:
     if x > step.most:
         c.fault = RANGE
         return 0
+    c.p = p
     return x
 
 

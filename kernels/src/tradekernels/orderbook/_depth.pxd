@@ -2,7 +2,7 @@
 """Lists of price levels. From: a cursor at `[["price", "quantity"], ...]`. To: rows of a feed, straight into the array."""
 
 from ._decimal cimport Scale, decimal, quick_steps
-from ._json cimport BAD_JSON, BAD_SHAPE, ZERO, Cursor, space, value
+from ._json cimport BAD_JSON, BAD_SHAPE, ZERO, Cursor, refuse, space, value
 from ._records cimport CLEAR_BID, DROP_BID, SET_BID, Row
 
 
@@ -51,7 +51,7 @@ cdef inline Py_ssize_t read_list(Reader* r, unsigned int kind) noexcept nogil:
     while True:
         space(&r.at)
         if r.at.p[0] != c"[":
-            r.at.fault = BAD_SHAPE
+            refuse(&r.at, BAD_SHAPE, b"a level", NULL)
             return 0
         r.at.p += 1
         row = &r.rows[r.n_rows]
@@ -97,18 +97,23 @@ cdef inline void slow_level(Reader* r, Row* row) noexcept nogil:
     """Read a level of any form that JSON allows."""
     space(&r.at)
     row.tick = <int> decimal(&r.at, &r.price)
-    space(&r.at)
     if r.at.fault:
+        r.at.field = b"price"
         return
+    if row.tick == 0:
+        refuse(&r.at, ZERO, b"price", NULL)
+        return
+    space(&r.at)
     if r.at.p[0] != c",":
-        r.at.fault = BAD_SHAPE
+        refuse(&r.at, BAD_SHAPE, b"a level", NULL)
         return
     r.at.p += 1
     space(&r.at)
     row.lots = decimal(&r.at, &r.lot)
+    if r.at.fault:
+        r.at.field = b"quantity"
+        return
     space(&r.at)
-    if row.tick == 0 and not r.at.fault:
-        r.at.fault = ZERO
     while not r.at.fault and r.at.p[0] == c",":  # the spot REST of old times had a third, empty value
         r.at.p += 1
         space(&r.at)
@@ -117,6 +122,6 @@ cdef inline void slow_level(Reader* r, Row* row) noexcept nogil:
     if r.at.fault:
         return
     if r.at.p[0] != c"]":
-        r.at.fault = BAD_SHAPE
+        refuse(&r.at, BAD_SHAPE, b"a level", NULL)
         return
     r.at.p += 1

@@ -6,16 +6,25 @@ so every scan stops at the end of its line at the latest.
 """
 
 cdef enum Fault:
-    NONE, NO_TIME, BAD_JSON, TOO_DEEP, NOT_DECIMAL, NEGATIVE, OFF_GRID, RANGE, BAD_INTEGER, BAD_SHAPE, MISSING
-    SYMBOL, CROSSED, AFTER, ZERO, LATE
+    NONE, NO_TIME, BAD_JSON, NO_OBJECT, TOO_DEEP, NOT_DECIMAL, NEGATIVE, OFF_GRID, RANGE, NOT_WHOLE, NOT_BOOLEAN
+    NOT_TEXT, BAD_SHAPE, TWICE, MISSING, SYMBOL, CROSSED, AFTER, ZERO, LATE
 
 cdef enum:
     DEEPEST = 32
 
 
 cdef struct Cursor:
-    const unsigned char* p
+    const unsigned char* p  # at the token that is wrong, once there is a fault
     int fault
+    const char* field       # whose fault it is, NULL: of the line
+
+
+cdef inline void refuse(Cursor* c, int fault, const char* field, const unsigned char* at) noexcept nogil:
+    """Say what is wrong, with which field, and where its value lies; the first fault stays."""
+    if not c.fault:
+        c.fault, c.field = fault, field
+        if at != NULL:
+            c.p = at
 
 
 cdef inline bint is_hex(unsigned char c) noexcept nogil:

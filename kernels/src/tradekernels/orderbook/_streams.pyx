@@ -14,7 +14,10 @@ cdef inline bint is_old(const Chain* book, const RawMessage* diff) noexcept nogi
 
 
 cdef inline bint breaks(const Chain* book, const RawMessage* diff) noexcept nogil:
-    return diff.previous_id > max(book.snapshot_id, book.last_id)
+    """Whether a diff that is not old does not follow the book: the exchange's own two rules."""
+    if diff.previous_id < 0 or diff.previous_id == max(book.snapshot_id, book.last_id):
+        return False
+    return book.last_id >= 0 or diff.opening_id > book.snapshot_id
 
 
 def venue_stream(const RawMessage[::1] messages, const long long[::1] received, int[::1] stream, long long[:, ::1] gaps):

@@ -67,16 +67,15 @@ def read_lines(
         capture.files.append((name, sink.n_messages))
         try:
             for text in _whole_lines(name, parser):
-                fault = sink.take(parser, text)
-                if fault:
-                    raise FeedError(name, parser.line, FAULTS[fault])
+                if sink.take(parser, text):
+                    raise _bad_line(name, parser.bad[-1], instrument, parser.symbol_name)
         except FeedError as error:
             if not skip_bad:
                 raise
             broken += 1
             capture.bad_lines.append(error)
         bad, known = parser.bad[known:], len(parser.bad)
-        capture.bad_lines += [FeedError(name, line, FAULTS[fault]) for line, fault in bad]
+        capture.bad_lines += [_bad_line(name, it, instrument, parser.symbol_name) for it in bad]
     capture.rows, capture.messages, capture.tickers = sink.trimmed()
     capture.symbol = parser.symbol_name
     capture.counts = {
@@ -84,6 +83,12 @@ def read_lines(
         "not_market_trades": parser.n_not_market, "clock_back": parser.n_clock_back,
     }  # fmt: skip
     return capture
+
+
+def _bad_line(name: str, bad: tuple[int, int, str, str], instrument: Instrument, symbol: str) -> FeedError:
+    line, fault, field, value = bad
+    step = instrument.tick_size if field == "price" else instrument.lot_size
+    return FeedError(name, line, FAULTS[fault].format(field=field, value=value, step=step, symbol=symbol or "a name"))
 
 
 class _Sink:

@@ -17,6 +17,7 @@ import numpy as np
 from ._streams import first_bad_row
 from .capture import FeedError, read_lines
 from .instrument import MOST_LOTS, MOST_TICKS, Instrument
+from .notes import notes_of_array, notes_to_array
 from .records import GAP, MESSAGE, ROW, TICKER, Kind
 from .streams import arrival_streams, fill_times, venue_streams
 
@@ -39,10 +40,23 @@ class Feed:
     venue_stream, trader_stream : ndarray of int32
         Messages by exchange time, and by local time. Times along a stream never go back: what was late counts as
         known at the time of the entry before it.
+    clock_shift_ns : int
+        What was added to every local time so that no message arrives before it was sent (LOB-4). It is the least
+        latency of all, so one line with a clock far in the past shifts every local time; see `counts["clock_back"]`.
     gaps : ndarray of GAP
-        Breaks of the chain of update ids: file (index into `files`), line, the id expected, the id stated.
+        Breaks of the chain of update ids: file (index into `files`), line, the id expected, the id stated. The first
+        diff after a snapshot must hold the snapshot's id or be the next one, a later one must name the last `u`.
     counts : dict of str to int
-        What was skipped or noticed on the way: bad_lines, clock_back, old_diffs, ...
+        What was skipped or noticed on the way; bad_lines, other_events (of a kind that no book needs), book_ticker,
+        not_market_trades (of an insurance fund, ...), clock_back (messages with a local time below the last one's).
+        Under `venue` also old_diffs (the book is newer already), stale_snapshots (older than the last one),
+        diffs_without_snapshot, gaps, repeated_trades. Order-level feeds: bad_lines, unknown_orders, other_events.
+    files : tuple of str
+        What was read, in order.
+    bad_lines : tuple of FeedError
+        The first hundred lines that were skipped, and files that broke off.
+    book_ticker : ndarray of TICKER
+        Quotes that the exchange sent, in file order, if they were asked for.
     born : ndarray of int32, shape (n_rows,), or None
         Order-level feeds only: the row of the venue's stream at which the order that a row takes from had queued.
     """
@@ -104,11 +118,12 @@ class Feed:
         raise ValueError(f"stream is {stream!r}, expected 'venue' or 'trader'")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the feed as an .npz file of plain arrays, which `load` reads without pickle."""
+        """Write the feed as an .npz file of plain arrays and one JSON text, which `load` reads without pickle."""
         arrays: dict[str, Any] = {
             "rows": self.rows, "messages": self.messages, "venue_stream": self.venue_stream,
             "trader_stream": self.trader_stream, "gaps": self.gaps, "clock_shift_ns": np.int64(self.clock_shift_ns),
             "instrument": np.array([self.instrument.symbol, self.instrument.tick_size, self.instrument.lot_size]),
+            "book_ticker": self.book_ticker, "notes": notes_to_array(self.counts, self.files, self.bad_lines),
         }  # fmt: skip
         if self.born is not None:
             arrays["born"] = self.born
@@ -123,7 +138,8 @@ class Feed:
                 held = {name: file[name] for name in file.files}
             return cls(
                 Instrument(*map(str, held["instrument"])), held["rows"], held["messages"], held["venue_stream"],
-                held["trader_stream"], int(held["clock_shift_ns"]), held["gaps"], born=held.get("born"),
+                held["trader_stream"], int(held["clock_shift_ns"]), held["gaps"], *notes_of_array(held["notes"]),
+                held["book_ticker"], held.get("born"),
             )  # fmt: skip
         except OSError:
             raise
@@ -229,7 +245,12 @@ def read_capture(
         counts |= more
         gaps = _gaps(breaks, raw, first_messages)
     if not len(trader):
-        raise ValueError(f"{len(raw)} messages but no usable event: {counts}")
+        names = ", ".join(name for name, _ in capture.files)
+        if not len(raw) and not any(counts.values()):
+            raise ValueError(f"{names} is empty, expected lines of `<local_ns> <json>`")
+        raise ValueError(
+            f"{names}: no usable event among {len(raw)} messages, expected a snapshot or a trade: {counts}"
+        )
     messages = np.empty(len(raw), MESSAGE)
     for name in MESSAGE.names or ():
         messages[name] = raw[name]
@@ -272,6 +293,7 @@ def integers(name: str, values: object) -> np.ndarray:
 def _check(feed: Feed) -> None:
     """Refuse arrays that would lead a compiled loop astray."""
     dtypes = {"rows": ROW, "messages": MESSAGE, "venue_stream": np.dtype(np.int32), "trader_stream": np.dtype(np.int32)}
+    dtypes |= {"gaps": GAP, "book_ticker": TICKER}
     if feed.born is not None:
         dtypes["born"] = np.dtype(np.int32)
     for name, dtype in dtypes.items():

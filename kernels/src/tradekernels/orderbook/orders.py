@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from enum import IntEnum
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from ._orders import FAULTS, decode
 from .feed import LATEST_NS, Feed
-from .instrument import Instrument
+from .instrument import MOST_TICKS, Instrument
 from .records import MESSAGE, ROW
 from .streams import arrival_streams
 
@@ -26,18 +27,25 @@ ORDER_EVENT = np.dtype(
     ]
 )  # fmt: skip
 _SLOT = np.dtype([("id", "<i8"), ("lots", "<i8"), ("tick", "<i4"), ("born", "<i4"), ("state", "<i8")])
+_LOBSTER_FIELDS = ("time", "type", "order id", "size", "price", "direction")
 _LOBSTER_KINDS = {"1": 0, "2": 1, "3": 2, "4": 3, "5": 4}  # 6 is an auction, 7 a halt
+_WHOLE = re.compile(r"-?[0-9]{1,25}")
+_SECONDS = re.compile(r"([0-9]{1,25})(?:\.([0-9]*))?")
 _DAY_NS = 86_400_000_000_000
 
 
 class EventKind(IntEnum):
-    """What happened to a resting order; `side` is its own: 0 bid, 1 ask."""
+    """What happened to a resting order; `side` is its own: 0 bid, 1 ask.
 
-    ADD = 0  # it queued: tick and lots
-    REDUCE = 1  # `lots` of it were cancelled, its place is kept
-    DELETE = 2  # it was cancelled
-    EXECUTE = 3  # `lots` of it traded
-    HIDDEN = 4  # `lots` of an order that no one saw traded at `tick`
+    `lots` is what an event adds or takes off, never what is left. `tick` is read of ADD and HIDDEN (and of LOBSTER's
+    executions of orders from before the file); other events find their order's own tick and side by its id.
+    """
+
+    ADD = 0  # it queued with `lots` at `tick`, behind all that rests there
+    REDUCE = 1  # `lots` of it were cancelled; what is left keeps its place
+    DELETE = 2  # all that was left of it was cancelled, whatever `lots` says
+    EXECUTE = 3  # `lots` of it traded with an order of the other side
+    HIDDEN = 4  # `lots` of an order that was never shown traded at `tick`: a trade, and no level moves
 
 
 class _EventError(ValueError):
@@ -111,46 +119,73 @@ def read_lobster(
         With file and line, for the first bad line or impossible event; with the file if it holds none.
     """
     midnight = _midnight(day)
-    unit, lot = instrument.tick * 10_000, instrument.lot
     counts = {"other_events": 0, "bad_lines": 0}
     events, lines = [], []
     with open(path, encoding="ascii", errors="replace") as file:
         for number, line in enumerate(file, 1):
             try:
-                seconds, kind, order_id, size, price, direction = line.rstrip("\r\n").split(",")[:6]
-                if kind not in _LOBSTER_KINDS:
-                    if kind not in ("6", "7"):
-                        raise ValueError("type")
-                    counts["other_events"] += 1
-                    continue
-                whole, _, part = seconds.partition(".")
-                time = midnight + int(whole) * 10**9 + int(part[:9].ljust(9, "0"))
-                tick, off_price = divmod(int(price) * unit.denominator, unit.numerator)
-                lots, off_size = divmod(int(size) * lot.denominator, lot.numerator)
-                if kind == "5" and off_price:  # hidden orders may trade between two ticks
-                    counts["other_events"] += 1
-                    continue
-                if off_price or off_size or direction not in ("1", "-1") or not (0 < tick < 2**31 - 1 > lots >= 0):
-                    raise ValueError("price, size or direction")
-                if not (abs(int(order_id)) < 2**63 and (not part or part.isdigit())):
-                    raise ValueError("order id or time")
-                if not (0 <= time <= LATEST_NS and 0 <= time + latency_ns <= LATEST_NS):
-                    raise ValueError("time")
-                side = 0 if direction == "1" else 1
-                events.append((time, time + latency_ns, int(order_id), lots, tick, _LOBSTER_KINDS[kind], side, 0))
-                lines.append(number)
-            except (ValueError, ArithmeticError):
+                event = _lobster_event(line.rstrip("\r\n"), instrument, midnight, latency_ns)
+            except ValueError as error:
                 if not skip_bad:
-                    raise ValueError(
-                        f"{os.fspath(path)}, line {number}: {line[:60]!r}, expected six LOBSTER fields on the grid"
-                    ) from None
+                    raise ValueError(f"{os.fspath(path)}, line {number}: {error}") from None
                 counts["bad_lines"] += 1
+                continue
+            if event is None:
+                counts["other_events"] += 1
+                continue
+            events.append(event)
+            lines.append(number)
     try:
         return _feed(np.array(events, ORDER_EVENT), instrument, skip_bad, open_start=True, counts=counts)
     except _EventError as error:
         raise ValueError(f"{os.fspath(path)}, line {lines[error.index]}: {error.reason}") from None
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def _lobster_event(line: str, instrument: Instrument, midnight: int, latency_ns: int) -> tuple[int, ...] | None:
+    """Return the ORDER_EVENT of a line, None if it is an auction, a halt or a hidden trade between two ticks.
+
+    Raises
+    ------
+    ValueError
+        With the name of the first field that cannot be, its value and what was expected.
+    """
+    fields = line.split(",")
+    if len(fields) < len(_LOBSTER_FIELDS):
+        raise ValueError(f"the line is {line[:60]!r}, expected six fields: {', '.join(_LOBSTER_FIELDS)}")
+    said = dict(zip(_LOBSTER_FIELDS, fields, strict=False))
+
+    def bad(name: str, expected: str) -> ValueError:
+        return ValueError(f"{name} is {said[name][:60]!r}, expected {expected}")
+
+    def whole(name: str) -> int:
+        if not _WHOLE.fullmatch(said[name]) or abs(int(said[name])) >= 2**63:
+            raise bad(name, "a whole number of less than 2**63")
+        return int(said[name])
+
+    kind = said["type"]
+    if kind in ("6", "7"):
+        return None
+    if kind not in _LOBSTER_KINDS:
+        raise bad("type", "1 .. 7")
+    seconds = _SECONDS.fullmatch(said["time"])
+    time = midnight + int(seconds[1]) * 10**9 + int((seconds[2] or "")[:9].ljust(9, "0")) if seconds else -1
+    if not (0 <= time <= LATEST_NS and 0 <= time + latency_ns <= LATEST_NS):
+        raise bad("time", f"seconds after midnight, which end before the year 2116 with a latency of {latency_ns} ns")
+    order_id, size, price = whole("order id"), whole("size"), whole("price")
+    unit, lot = instrument.tick * 10_000, instrument.lot
+    tick, off_price = divmod(price * unit.denominator, unit.numerator)
+    if off_price and kind == "5":  # hidden orders may trade between two ticks
+        return None
+    if off_price or not 1 <= tick <= MOST_TICKS:
+        raise bad("price", f"dollars * 10000 from one to {MOST_TICKS} times the tick {instrument.tick_size}")
+    lots, off_size = divmod(size * lot.denominator, lot.numerator)
+    if off_size or not 0 <= lots <= MOST_TICKS:
+        raise bad("size", f"shares from none to {MOST_TICKS} times the lot {instrument.lot_size}")
+    if said["direction"] not in ("1", "-1"):
+        raise bad("direction", "1 (buy) or -1 (sell)")
+    return time, time + latency_ns, order_id, lots, tick, _LOBSTER_KINDS[kind], int(said["direction"] == "-1"), 0
 
 
 def _midnight(day: str) -> int:

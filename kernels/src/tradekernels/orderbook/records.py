@@ -11,7 +11,7 @@ MESSAGE = np.dtype([("exchange_time_ns", "<i8"), ("local_time_ns", "<i8"), ("upd
 RAW_MESSAGE = np.dtype(
     [
         ("exchange_time_ns", "<i8"), ("local_time_ns", "<i8"), ("update_id", "<i8"), ("previous_id", "<i8"),
-        ("first_row", "<i8"), ("line", "<i8"), ("kind", "<i8"),
+        ("opening_id", "<i8"), ("first_row", "<i8"), ("line", "<i8"), ("kind", "<i8"),
     ]
 )  # fmt: skip
 TICKER = np.dtype(
