@@ -66,12 +66,13 @@ class FifoTwin(TradingTwin):
         for o in self.resting(side):
             if sign * (tick - o["venue_tick"]) > 0:
                 self.fill(now, o, o["left"], o["venue_tick"], True)
+        taken = 0
         for one in list(self.queue(side, tick)):
             if not isinstance(one, dict):
                 if one[0] == id and what == EXECUTE:
                     return  # those behind it have not had their turn
                 continue
-            self.fill(now, one, min(lots, one["left"]) if self.partial else one["left"], tick, True)
+            taken += self.fill_at(now, one, lots, lots, taken)
 
     def place(self, now, o):
         super().place(now, o)

@@ -219,6 +219,17 @@ class TradingTwin:
         fill["known"] = self.newest["answers"]
         self.fills.append(fill)
 
+    def fill_at(self, now, o, left, lots, taken):
+        """Fill an order at the price of a trade of `lots`, of which older own orders took some; return what it got.
+
+        Whole, or what the trade left behind the market's queue, less what is taken.
+        """
+        got = max(0, min(left, lots) - taken) if self.partial else o["left"]
+        got = min(got, o["left"])
+        if got:
+            self.fill(now, o, got, o["venue_tick"], True)
+        return got
+
     def resting(self, side):
         """Own orders of a side, by price and then by time."""
         resting = [o for o in self.orders.values() if o["rests"] and o["side"] == side]
@@ -244,7 +255,7 @@ class TradingTwin:
                     o["traded"] = 0.0
             self.set_level(now, kind, tick, lots)
         elif kind in (4, 5):
-            side, sign = 1 - (kind & 1), 1 - 2 * (kind & 1)
+            side, sign, taken = 1 - (kind & 1), 1 - 2 * (kind & 1), 0
             for o in self.resting(side):
                 if sign * (tick - o["venue_tick"]) > 0:
                     self.fill(now, o, o["left"], o["venue_tick"], True)
@@ -254,7 +265,7 @@ class TradingTwin:
                     left = round_half_away(-o["front"] / self.units(1))
                     if left > 0:
                         o["front"] = 0.0
-                        self.fill(now, o, min(left, o["left"]) if self.partial else o["left"], tick, True)
+                        taken += self.fill_at(now, o, left, lots, taken)
         else:
             self.venue.clear(kind, tick)
 

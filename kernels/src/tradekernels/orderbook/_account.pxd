@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What a trader's reported fills add up to (LOB-15), in exact integers. From: _engine.pyx. To: replay.py, grid.py."""
+"""What a trader's reported fills add up to (LOB-15), in exact integers. From: _desk.pxd. To: replay.py, grid.py."""
 
 from libc.math cimport fabs
 

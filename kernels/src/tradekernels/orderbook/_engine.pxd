@@ -18,9 +18,7 @@ cdef class Engine:
     cdef const Message* messages
     cdef Py_ssize_t n_rows, n_messages, n_venue, n_trader
     cdef readonly Py_ssize_t venue_at, trader_at   # entries of the streams that have happened
-    cdef i64 trader_time, trader_feed              # of the trader's newest message: its time, and what it took
-    cdef i64 next_arrival                          # time of the next request at the venue
-    cdef readonly i64 now
+    cdef i64 trader_time                           # of the trader's newest message
     cdef bint busy                                 # time passes, without the GIL
 
     cdef void elapse_to(self, i64 until) noexcept nogil
@@ -30,11 +28,5 @@ cdef class Engine:
     cdef void run_view(self, i64 until) noexcept nogil
     cdef const Row* end_of(self, Py_ssize_t message) noexcept nogil
     cdef void arrivals(self) noexcept nogil
-    cdef void deliver(self, int who, i64 until) noexcept nogil
-    cdef i64 next_answer(self) noexcept nogil
-    cdef int submit_order(self, int who, i64 id, unsigned char side, int tick, i64 lots,
-                          unsigned char force) noexcept nogil
-    cdef void request(self, int slot, unsigned char kind, int tick, i64 lots) noexcept nogil
-    cdef void forget(self, int slot) noexcept nogil
     cdef int check(self) except -1
     cdef int at_rest(self) except -1

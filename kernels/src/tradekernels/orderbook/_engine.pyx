@@ -1,4 +1,4 @@
-"""The clock of a replay with own orders (LOB-10, LOB-16). From: a feed and requests. To: answers, fills, accounts.
+"""The clock of a replay with own orders (LOB-10, LOB-16). From: a feed, and the requests of _desk.pxd. To: the same.
 
 Own orders never change a replayed book, so the venue and the trader meet only in letters. A stretch of time is therefore
 run in three sweeps: the venue's rows with the requests that arrive among them, the trader's rows, then the answers. The
@@ -12,14 +12,12 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-from . cimport _account, _book, _latency, _mail, _own_orders, _venue
+from . cimport _book, _desk, _mail, _own_orders, _venue
 from ._account cimport Account
 from ._latency cimport LetterLatency
 from ._levels cimport NEVER
-from ._mail cimport Letter
-from ._own_orders cimport (CANCEL, CANCELED, EXPIRED, FILLED, NEW, NOTHING, PARTLY_FILLED, REJECTED, SENT, WORKING,
-                           Order)
-from ._venue cimport ACCEPTED, CHANGED, GONE, LOST, TRADED, UNFILLABLE, Fill, Trader
+from ._own_orders cimport Order
+from ._venue cimport Fill, Trader
 
 
 cdef extern from *:
@@ -42,9 +40,10 @@ cdef class Engine:
         self.n_venue, self.n_trader = self.venue_stream.shape[0], self.trader_stream.shape[0]
         self.rows = &self.row_view[0] if self.n_rows else NULL
         self.messages = &self.message_view[0] if self.n_messages else NULL
-        self.now = self.trader_time = feed.first_time_ns
-        self.next_arrival = NEVER
-        self.floor.book, self.floor.rows, self.floor.time = &self.venue.book, self.rows, self.now
+        self.trader_time = feed.first_time_ns
+        self.floor.now = self.floor.time = self.trader_time
+        self.floor.next_arrival = NEVER
+        self.floor.book, self.floor.rows = &self.venue.book, self.rows
         if feed.born is not None and self.n_rows:
             self.born_view = feed.born
             self.floor.born = &self.born_view[0]
@@ -54,8 +53,8 @@ cdef class Engine:
         self.floor.n_traders = n_traders
         for k in range(n_traders):
             self.floor.trader[k].first_own = -1
-            self.floor.trader[k].requests.newest = self.now  # which may lie before 1970
-            self.floor.trader[k].answers.newest = self.floor.trader[k].losses.newest = self.now
+            self.floor.trader[k].requests.newest = self.floor.now  # which may lie before 1970
+            self.floor.trader[k].answers.newest = self.floor.trader[k].losses.newest = self.floor.now
 
     def __dealloc__(self):
         cdef int k
@@ -97,59 +96,6 @@ cdef class Engine:
             times = latency["table"][2]
             l.response_time = &times[0]
 
-    # What a trader does.
-
-    cdef int submit_order(self, int who, i64 id, unsigned char side, int tick, i64 lots,
-                          unsigned char force) noexcept nogil:
-        """Send a new order; return its slot, or -1 without memory."""
-        cdef Trader* t = &self.floor.trader[who]
-        cdef Order* o
-        cdef int slot = _own_orders.new_slot(&self.floor.orders)
-        if slot < 0:
-            self.floor.failed = True
-            return -1
-        o = &self.floor.orders.order[slot]
-        o.id, o.number, o.submit_ns = id, t.account.n_submits, self.now
-        o.lots, o.leaves, o.venue_leaves, o.tick, o.venue_tick = lots, lots, lots, tick, tick
-        o.side, o.force, o.trader, o.status = side, force, who, SENT
-        o.next_own, o.previous_own = t.first_own, -1
-        if t.first_own >= 0:
-            self.floor.orders.order[t.first_own].previous_own = slot
-        t.first_own = slot
-        t.account.n_submits += 1
-        self.request(slot, NEW, tick, lots)
-        return slot
-
-    cdef void request(self, int slot, unsigned char kind, int tick, i64 lots) noexcept nogil:
-        """Post a request about an order, or the news that it got lost."""
-        cdef Order* o = &self.floor.orders.order[slot]
-        cdef Trader* t = &self.floor.trader[o.trader]
-        cdef bint lost
-        cdef Letter letter = Letter(time=0, lots=lots, leaves=0, fill=-1, order=slot, tick=tick, kind=kind, maker=False)
-        letter.time = self.now + _latency.entry_ns(
-            &t.latency, self.now, self.trader_feed, o.number, o.n_requests, &lost)
-        o.pending, o.request_ns = kind, self.now
-        o.n_requests += 1
-        o.in_flight += 1
-        t.account.n_cancels += kind == CANCEL
-        if lost:
-            letter.kind = LOST
-        if not _mail.post(&t.losses if lost else &t.requests, &letter):
-            self.floor.failed = True
-        self.next_arrival = min(self.next_arrival, _mail.next_time(&t.requests))
-
-    cdef void forget(self, int slot) noexcept nogil:
-        """Take a finished order, which no letter names, off its trader's list, and free its slot."""
-        cdef Order* order = self.floor.orders.order
-        cdef Order* o = &order[slot]
-        if o.previous_own >= 0:
-            order[o.previous_own].next_own = o.next_own
-        else:
-            self.floor.trader[o.trader].first_own = o.next_own
-        if o.next_own >= 0:
-            order[o.next_own].previous_own = o.previous_own
-        o.next_own, self.floor.orders.unused = self.floor.orders.unused, slot
-
     # What time does.
 
     cdef void elapse_to(self, i64 until) noexcept nogil:
@@ -158,8 +104,8 @@ cdef class Engine:
         self.run_venue(until, False)
         self.run_view(until)
         for k in range(self.floor.n_traders):
-            self.deliver(k, until)
-        self.now = until
+            _desk.deliver(&self.floor, k, until)
+        self.floor.now = until
 
     cdef bint goes_on(self, int who) noexcept nogil:
         """Whether a trader has something to wait for.
@@ -167,8 +113,8 @@ cdef class Engine:
         Rows, or for at most AFTER_THE_END letters of its own: those who always send would never come to an end.
         """
         cdef Trader* t = &self.floor.trader[who]
-        return not self.over() or (self.now - max(self.floor.time, self.trader_time) <= AFTER_THE_END and min(
-            _mail.next_time(&t.requests), _mail.next_time(&t.answers), _mail.next_time(&t.losses)) < NEVER)
+        return not self.over() or (self.floor.now - max(self.floor.time, self.trader_time) <= AFTER_THE_END and min(
+            _mail.next_time(&t.requests), _desk.next_letter(&self.floor, who)) < NEVER)
 
     cdef bint over(self) noexcept nogil:
         """Whether every row of the feed has happened, in both streams."""
@@ -191,8 +137,8 @@ cdef class Engine:
                 time = max(self.messages[m].exchange_time_ns, v.time)
             if stop_at_answer:
                 until = min(until, v.first_answer)
-            if self.next_arrival < time:
-                if self.next_arrival > until:
+            if v.next_arrival < time:
+                if v.next_arrival > until:
                     return
                 self.arrivals()
                 continue
@@ -210,15 +156,15 @@ cdef class Engine:
     cdef void arrivals(self) noexcept nogil:
         """Handle all requests that arrive at the time of the next one."""
         cdef int k
-        cdef i64 time = self.next_arrival
-        self.next_arrival = NEVER
+        cdef i64 time = self.floor.next_arrival
+        self.floor.next_arrival = NEVER
         self.floor.next_row = self.n_rows
         if self.venue_at < self.n_venue:
             self.floor.next_row = self.messages[self.venue_stream[self.venue_at]].first_row
         for k in range(self.floor.n_traders):
             while _mail.next_time(&self.floor.trader[k].requests) == time:
                 _venue.arrive(&self.floor, k)
-            self.next_arrival = min(self.next_arrival, _mail.next_time(&self.floor.trader[k].requests))
+            self.floor.next_arrival = min(self.floor.next_arrival, _mail.next_time(&self.floor.trader[k].requests))
 
     cdef void run_view(self, i64 until) noexcept nogil:
         """Take the trader's book to a time."""
@@ -230,52 +176,9 @@ cdef class Engine:
             if time > until:
                 break
             self.trader_time = time
-            self.trader_feed = max(0, time - self.messages[m].exchange_time_ns)
+            self.floor.received = max(0, time - self.messages[m].exchange_time_ns)
             _book.apply_rows(&self.view.book, self.rows + self.messages[m].first_row, self.end_of(m))
             self.trader_at += 1
-
-    cdef void deliver(self, int who, i64 until) noexcept nogil:
-        """Tell a trader what the venue answered, and what got lost, up to a time."""
-        cdef Trader* t = &self.floor.trader[who]
-        cdef Letter letter
-        cdef Order* o
-        cdef i64 answered, lost
-        while True:
-            answered, lost = _mail.next_time(&t.answers), _mail.next_time(&t.losses)
-            if min(answered, lost) > until:
-                return
-            letter = _mail.take(&t.answers if answered <= lost else &t.losses)
-            o = &self.floor.orders.order[letter.order]
-            t.changed = True
-            o.in_flight -= 1
-            if letter.kind == TRADED:
-                o.leaves = letter.leaves
-                o.status = FILLED if letter.leaves == 0 else PARTLY_FILLED
-                self.floor.tape[letter.fill].request_time_ns = o.request_ns
-                _account.book_fill(&t.account, o.side, letter.tick, letter.lots, letter.maker)
-            elif letter.kind == ACCEPTED:
-                o.status = WORKING if o.status == SENT else o.status
-            elif letter.kind == GONE:
-                o.status = CANCELED
-            elif letter.kind == UNFILLABLE:
-                o.status = EXPIRED
-            elif letter.kind == CHANGED:
-                o.tick, o.lots, o.leaves = letter.tick, letter.lots, letter.leaves
-            elif letter.kind == LOST and o.pending == NEW:
-                o.status = REJECTED
-            o.finished = o.status >= FILLED
-            # A fill and an acceptance also follow older requests than the pending one, which only its own answer ends.
-            if o.pending == NEW or not (letter.kind == TRADED or letter.kind == ACCEPTED):
-                o.pending = NOTHING
-
-    cdef i64 next_answer(self) noexcept nogil:
-        """Return the time of the first letter on its way to any trader."""
-        cdef int k
-        cdef i64 time = NEVER
-        for k in range(self.floor.n_traders):
-            time = min(time, _mail.next_time(&self.floor.trader[k].answers),
-                       _mail.next_time(&self.floor.trader[k].losses))
-        return time
 
     cdef int check(self) except -1:
         cdef int k
@@ -287,6 +190,10 @@ cdef class Engine:
         return 0
 
     # For Python.
+
+    @property
+    def now(self):
+        return self.floor.now
 
     cdef int at_rest(self) except -1:
         """Keep other threads out of a replay at work: it has no locks of its own."""
@@ -309,10 +216,12 @@ cdef class Engine:
     def elapse_to_answer(self, i64 until):
         """As `elapse`, but no further than to the next answer to any trader."""
         cdef bint more
+        cdef int k
         self.at_rest()
         self.busy = True
         with nogil:
-            until = min(until, self.next_answer())
+            for k in range(self.floor.n_traders):
+                until = min(until, _desk.next_letter(&self.floor, k))
             self.run_venue(until, True)
             self.elapse_to(min(until, self.floor.first_answer))
             more = self.goes_on(0)
@@ -323,14 +232,14 @@ cdef class Engine:
     def submit(self, int who, i64 id, unsigned char side, int tick, i64 lots, unsigned char force):
         cdef int slot
         self.at_rest()
-        slot = self.submit_order(who, id, side, tick, lots, force)
+        slot = _desk.submit(&self.floor, who, id, side, tick, lots, force)
         self.check()
         return slot
 
     def ask(self, int slot, unsigned char kind, int tick, i64 lots):
         """Request CANCEL or MODIFY."""
         self.at_rest()
-        self.request(slot, kind, tick, lots)
+        _desk.request(&self.floor, slot, kind, tick, lots)
         self.check()
 
     def order(self, int slot):
@@ -351,7 +260,7 @@ cdef class Engine:
         cdef Order* o = &self.floor.orders.order[slot]
         if not o.finished or o.in_flight or o.resting:
             return False
-        self.forget(slot)
+        _desk.forget(&self.floor, slot)
         return True
 
     def account(self, int who):

@@ -6,6 +6,7 @@ Every maker decides at the same times from the same book; orders, positions and 
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from . cimport _desk
 from ._account cimport Account
 from ._book cimport L2
 from ._engine cimport Engine
@@ -55,14 +56,14 @@ cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* h
         following = o.next_own
         if o.finished:
             if o.in_flight == 0:
-                e.forget(k)
+                _desk.forget(&e.floor, k)
         else:
             distance = o.tick - now.ask if o.side else now.bid - o.tick
             place = distance // g.step
             if (now.sells if o.side else now.buys) and distance >= 0 and place < g.levels and place * g.step == distance:
                 have[o.side * g.levels + place] = True
             elif o.pending == NOTHING and (o.status == WORKING or o.status == PARTLY_FILLED):
-                e.request(k, CANCEL, o.tick, 0)
+                _desk.request(&e.floor, k, CANCEL, o.tick, 0)
         k = following
     for side in range(2):
         if not (now.sells if side else now.buys):
@@ -72,7 +73,7 @@ cdef void decide(Engine e, int who, const Grid* g, Wanted* was, unsigned char* h
                 continue
             distance = now.ask + place * g.step if side else now.bid - place * g.step
             if 0 < distance < 0x7fffffff:
-                e.submit_order(who, t.account.n_submits, <unsigned char> side, <int> distance, g.lots, GTX)
+                _desk.submit(&e.floor, who, t.account.n_submits, <unsigned char> side, <int> distance, g.lots, GTX)
 
 
 def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_every, i64[:, :, ::1] samples,
@@ -81,7 +82,7 @@ def run(Engine e, const Grid[::1] grids, i64 interval, i64 warm_up, i64 sample_e
 
     A sample of every maker is (bid tick, ask tick, position, cash, fee, fills). The first is at the first decision time.
     """
-    cdef i64 start = e.now, time = start, sample_at = start + interval
+    cdef i64 start = e.floor.now, time = start, sample_at = start + interval
     cdef i64[2] key
     cdef Py_ssize_t n_samples = 0, n = grids.shape[0], n_left = n, k, most = 1
     cdef L2* book = &e.view.book

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""How long letters take (LOB-11). From: the parameters that models.py has checked. To: _venue.pxd, _engine.pyx.
+"""How long letters take (LOB-11). From: the parameters that models.py has checked. To: _venue.pxd, _desk.pxd.
 
 Draws are those of `tradekernels.execution.Latency` (EXE-3), in ns: the words of a letter depend on the seed, the number
 of its order and how many letters about the order went the same way before, on nothing else.

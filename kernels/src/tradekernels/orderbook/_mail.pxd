@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Letters between a trader and the venue, first in, first out. From, to: _engine.pyx."""
+"""Letters between a trader and the venue, first in, first out. From, to: _desk.pxd, _venue.pxd."""
 
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove

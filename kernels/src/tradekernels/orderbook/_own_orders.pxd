@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Own orders: their arena, and which of them rest where at the venue. From: _engine.pyx, _venue.pxd. To: the same.
+"""Own orders: their arena, and which of them rest where at the venue. From: _desk.pxd, _venue.pxd. To: the same.
 
 Resting orders hang in buckets of ticks, so a row of a feed finds those that it concerns with one look, whoever owns them.
 """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Queue models: how much rests before an own order (LOB-13). From: SET rows and trades at its tick. To: _engine.pyx.
+"""Queue models: how much rests before an own order (LOB-13). From: SET rows and trades at its tick. To: _venue.pxd.
 
 Quantities are in the model's units: base currency for the probability models, lots for the others, always float64.
 """

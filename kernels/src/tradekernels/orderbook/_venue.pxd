@@ -1,8 +1,8 @@
 # cython: language_level=3
-"""The venue: its book, the own orders in it, and the fills (LOB-12 to LOB-14). From, to: _engine.pyx.
+"""The venue: its book, the own orders in it, and the fills (LOB-12 to LOB-14). From, to: _desk.pxd, at the times of _engine.pyx.
 
 Own orders never change the book. A trader is met in letters only: requests are handled here, answers are posted here and
-read by _engine.pyx.
+read by _desk.pxd.
 """
 
 from libc.math cimport round
@@ -42,6 +42,8 @@ cdef struct Trader:
     double queue_n
     double unit_numerator, unit_denominator, lot  # lots to the units of the queue model
     bint partial
+    const Row* trade     # newest one at the price of own orders, and with partial fills, what they have taken of it
+    i64 taken
     LetterLatency latency
     Mailbox requests, answers, losses
     bint changed         # an answer came since the strategy last looked
@@ -51,7 +53,9 @@ cdef struct Venue:
     L2* book
     const Row* rows      # of the feed
     const int* born      # see Feed.born; NULL for L2
-    i64 time, feed       # of the newest message: its time, and what it took to the trader
+    i64 time, feed       # of its newest message: the time, and what it takes to the traders
+    i64 now, received    # of the traders: the time, and what their newest message took
+    i64 next_arrival     # time of the next request
     i64 next_row         # row that comes next: what queued before it is ahead
     i64 first_answer     # time of the first answer that was posted since this was set to NEVER
     OwnOrders orders
@@ -138,7 +142,22 @@ cdef inline void on_trade(Venue* v, const Row* row, unsigned int side) noexcept 
             if left > 0:
                 o.front = 0.0
         if left > 0:
-            fill(v, slot, v.time, min(left, o.venue_leaves) if t.partial else o.venue_leaves, row.tick, True)
+            left = left_of(t, row, left, o.venue_leaves) if t.partial else o.venue_leaves
+        if left > 0:
+            fill(v, slot, v.time, left, row.tick, True)
+
+
+cdef inline i64 left_of(Trader* t, const Row* trade, i64 behind, i64 wanted) noexcept nogil:
+    """Take what an order gets of a trade at its price, where partial fills are on.
+
+    Of the lots that the trade left behind the market's queue, never more than its own, the trader's older orders at
+    the tick have had theirs: together they get no more than there were.
+    """
+    if t.trade != trade:
+        t.trade, t.taken = trade, 0
+    cdef i64 lots = max(0, min(min(behind, trade.lots) - t.taken, wanted))
+    t.taken += lots
+    return lots
 
 
 cdef inline void fill_between(Venue* v, unsigned int side, i64 low, i64 high) noexcept nogil:
