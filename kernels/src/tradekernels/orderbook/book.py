@@ -110,7 +110,7 @@ def quotes(feed: Feed, at: np.ndarray | None = None, *, stream: str = "trader") 
     Returns
     -------
     ndarray of QUOTES, shape (n_times,)
-        time_ns, bid_tick, ask_tick, bid_lots, ask_lots; 0 where a side is empty.
+        time_ns, bid_tick and ask_tick (ticks), bid_lots and ask_lots (lots); 0 where a side is empty.
     """
     times, at = _times(feed, at, stream)
     out = np.empty((len(at), 4), np.int64)
@@ -155,7 +155,8 @@ def order_flow_imbalance(feed: Feed, edges: np.ndarray, *, stream: str = "trader
     Returns
     -------
     ndarray of float64, shape (n,)
-        Positive when buying pressure grew; the best quotes are compared after every message.
+        Lots a span of `edges`: a sum, no rate. Positive when buying pressure grew; the best quotes are compared after
+        every message.
     """
     return flows(feed, edges, stream=stream)[:, 0]
 

@@ -26,10 +26,11 @@ def candle_columns(feed: Feed, timeframe: str, *, stream: str = "trader") -> dic
     -------
     dict of ndarray, shape (n_candles,)
         `date` (open time, int64 ms) and float64 columns with the names of `tradekernels.features.OPTIONAL`:
-        best_bid, best_ask (quote currency), best_bid_size, best_ask_size, bid_size_5, ask_size_5 (base currency, the
-        book just before the close), order_flow_imbalance (sum over the candle), mean_top_depth (mean over time of the
-        half-sum of both best sizes), taker_buy_volume. NaN where the feed does not say: a candle that it covers only
-        in part has no sums, one without quotes no book.
+        best_bid, best_ask (quote currency), best_bid_size, best_ask_size, bid_size_5, ask_size_5 (base currency; the
+        last two of five levels; the book just before the close), and in base currency over the candle:
+        order_flow_imbalance (sum), mean_top_depth (mean over time of the half-sum of both best sizes),
+        taker_buy_volume (sum). NaN where the feed does not say: a candle that it covers only in part has no sums, one
+        without quotes no book.
 
     Raises
     ------

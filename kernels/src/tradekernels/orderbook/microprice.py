@@ -22,6 +22,9 @@ class Microprice:
     def fit(cls, quotes: np.ndarray, *, n_buckets: int = 10, n_spreads: int = 3, steps: int = 6) -> Microprice:
         """Fit the adjustments to quotes in the order of time.
 
+        As in Stoikov (2018), each move counts together with its mirror image (bid and ask exchanged), so balanced books
+        are worth their mid and a trend in the quotes leaves no trace.
+
         Parameters
         ----------
         quotes : ndarray of QUOTES, shape (n_quotes,)

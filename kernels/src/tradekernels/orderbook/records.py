@@ -24,7 +24,13 @@ GAP = np.dtype([("file", "<i4"), ("line", "<i8"), ("expected_id", "<i8"), ("stat
 
 
 class Kind(IntEnum):
-    """What a row does. Bit 0 is the side: 0 bid or buy, 1 ask or sell."""
+    """What a row does. Bit 0 is the side: 0 bid or buy, 1 ask or sell.
+
+    SET makes `lots` the total at `tick`; 0 removes the level. A trade's side is the aggressor's. CLEAR and DROP start a
+    snapshot and have no lots. CLEAR, under `arrival`, erases from its tick up to the best quote, and the next best is
+    looked for two ticks beyond, as hftbacktest does (LOB-6). DROP, under `venue`, erases every level at its tick or
+    better, crossed ones too; an empty side of a snapshot drops the whole side.
+    """
 
     SET_BID = 0
     SET_ASK = 1
