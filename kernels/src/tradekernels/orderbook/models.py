@@ -31,6 +31,10 @@ class Queue:
         `power3`: 1 - (front / (front + back))^n. `fifo`: exact, for order-level feeds.
     n : float
         Exponent of the power models.
+
+    Notes
+    -----
+    `cum`, the trades at the tick since its last SET row, is kept for each order, from when the venue accepted it.
     """
 
     model: str = "risk"
@@ -115,7 +119,7 @@ class DrawnLatency:
 
     The draws of `tradekernels.execution.Latency`, in nanoseconds: the latency of a letter depends on the seed, on how
     many orders its trader sent before this one, and on how many letters about it went the same way before. The first
-    request of order number n draws what `Latency.draw` draws with `CounterRandom(seed)` and the counter n.
+    request of order number n, counted from 0, draws what `Latency.draw` draws with `CounterRandom(seed)` and counter n.
 
     Parameters
     ----------
@@ -124,7 +128,7 @@ class DrawnLatency:
         How often a letter takes how much longer.
     timeout_ns : float
         A request that would take longer is given up after it, and sent again up to `retries` times; then it is lost
-        and the trader learns so. Answers are never lost.
+        and the trader learns so: a new order ends as Status.REJECTED. Answers are never lost.
     retries : int
     hour_of_week : tuple of 168 float
         Multipliers from Monday 00:00 UTC on, of the hour in which a letter is first sent.
@@ -209,8 +213,10 @@ class TradingModels:
     queue : Queue
     fees : Fees
     fills : {"whole", "partial"}
-        `whole`: an order fills at once, a taker whole at the best price. `partial`: fills at its price are limited to
-        what a trade leaves after the queue, a taker walks the displayed levels.
+        `whole`: an order fills at once, a taker whole at the best price. `partial`: at the trade's own price, an order
+        gets what the trade leaves after the queue before it, less what the trader's older orders at the tick get of
+        it; together never more than the trade. A trade through the order's price fills it whole, and a taker walks
+        the displayed levels.
     """
 
     latency: Latency = field(default_factory=ConstantLatency)

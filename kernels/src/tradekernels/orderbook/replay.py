@@ -16,7 +16,7 @@ from .instrument import MOST_LOTS, MOST_TICKS, Instrument
 from .models import Fees, TradingModels
 from .records import Kind
 
-# request_time_ns: the newest request about the order, a cancellation for one, when the fill was reported.
+# What the fields say: see `Replay.fills`; `trader` is the number of the grid in the fills of run_grids.
 FILL = np.dtype(
     [
         ("exchange_time_ns", "<i8"), ("local_time_ns", "<i8"), ("submit_time_ns", "<i8"), ("request_time_ns", "<i8"),
@@ -30,7 +30,7 @@ _CANCEL, _MODIFY = 2, 3
 
 
 class Status(IntEnum):
-    """What the trader knows of an order."""
+    """What the trader knows of an order; a new one that got lost on its way ends as REJECTED."""
 
     SENT = 0
     WORKING = 1
@@ -107,7 +107,8 @@ class Replay:
     Attributes
     ----------
     book : Book
-        The trader's book: what has been received by now. Only read it.
+        The trader's book: what has been received by now. It is live: only read it, and not while another thread is in
+        `elapse`.
     now : int
         Time in ns, at first that of the first event.
 
@@ -115,7 +116,7 @@ class Replay:
     -----
     Own orders never change the replayed book (LOB-12). `elapse` handles every event with time <= now + d, in the order
     trader's row, answer, venue's row, request. A replay belongs to one thread at a time: while time passes, calls from
-    another one raise RuntimeError.
+    another one raise RuntimeError, but nothing guards its `book`. It cannot be copied or pickled.
 
     Examples
     --------
@@ -147,7 +148,7 @@ class Replay:
     def elapse(self, duration_ns: int) -> bool:
         """Let time pass; return whether to go on.
 
-        True while events of the feed are left or, for at most a minute of the replay's clock behind the last of them,
+        True while events of the feed are left or, for at most 60 s of the replay's clock behind the last of them,
         letters are on their way: `while replay.elapse(...)` ends whatever is sent in it, even if all of it gets lost.
         The clock can be moved on after the end, and what is still on its way then arrives.
         """
@@ -222,7 +223,10 @@ class Replay:
         self._slots = {id: slot for id, slot in self._slots.items() if not self._engine.release(slot)}
 
     def queue_ahead(self, order_id: int) -> float:
-        """Return what rests before an own order at the venue, base currency (risk, fifo: lots); NaN unless it rests."""
+        """Return what rests before an own order at the venue, own orders not counted; NaN unless it rests.
+
+        In base currency with the probability models, where it may lie below 0 (LOB-13); in lots with `risk` and `fifo`.
+        """
         return self._engine.front(self._slots[order_id])
 
     @property
@@ -237,7 +241,13 @@ class Replay:
 
     @property
     def fills(self) -> np.ndarray:
-        """Fills reported so far, ndarray of FILL."""
+        """Fills reported so far, ndarray of FILL, shape (n_fills,), in the order in which they happened.
+
+        `exchange_time_ns` is when it happened, `local_time_ns` when it was reported, `submit_time_ns` when the order
+        was first sent, `request_time_ns` when the newest request about it was, a cancellation for one, as of the report:
+        what hftbacktest and the worked answers call submit time. `side` is 1 bought, -1 sold; `maker` 1, or 0 as taker;
+        `trader` 0.
+        """
         return self._engine.fills(FILL, self.now)
 
     def trades(self) -> np.ndarray:
