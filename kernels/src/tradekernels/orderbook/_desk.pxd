@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""A trader's desk: requests leave it, and what comes back is booked. From: _engine.pyx, loops of strategies. To: _venue.pxd.
+"""A trader's desk: requests leave it, answers are booked. From: _engine.pyx, loops of strategies. To: _venue.pxd.
 
 The venue and the trader meet only in letters, which are written and read here.
 """

@@ -1,8 +1,8 @@
 # cython: language_level=3
-"""The venue: its book, the own orders in it, and the fills (LOB-12 to LOB-14). From, to: _desk.pxd, at the times of _engine.pyx.
+"""The venue: its book, own orders in it, and fills (LOB-12 to LOB-14). From: rows, requests. To: _desk.pxd, _engine.pyx.
 
-Own orders never change the book. A trader is met in letters only: requests are handled here, answers are posted here and
-read by _desk.pxd.
+Own orders never change the book. A trader is met in letters only: requests are handled here, answers are posted here.
+_desk.pxd writes the former and reads the latter.
 """
 
 from libc.math cimport round

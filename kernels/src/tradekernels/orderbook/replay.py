@@ -244,7 +244,7 @@ class Replay:
         """Fills reported so far, ndarray of FILL, shape (n_fills,), in the order in which they happened.
 
         `exchange_time_ns` is when it happened, `local_time_ns` when it was reported, `submit_time_ns` when the order
-        was first sent, `request_time_ns` when the newest request about it was, a cancellation for one, as of the report:
+        was first sent, `request_time_ns` when the newest request about it was, a cancellation for one, by then:
         what hftbacktest and the worked answers call submit time. `side` is 1 bought, -1 sold; `maker` 1, or 0 as taker;
         `trader` 0.
         """
