@@ -18,7 +18,7 @@ from tradekernels.environment._reward cimport Reward, potential, total
 from tradekernels.environment._state cimport Copy, Pair, Row, Settings
 from tradekernels.observation._observation cimport BAR, WINDOW
 from tradekernels.orderbook._matching cimport book_start, book_stop, tape_start, tape_stop
-from tradekernels.orderbook._matching_memory cimport prefetch
+from tradekernels.orderbook._machine cimport prefetch
 
 ctypedef fused number:
     float

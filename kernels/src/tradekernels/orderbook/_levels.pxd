@@ -3,25 +3,25 @@
 
 A price is a key that is higher when it is better: the tick of a bid, minus the tick of an ask, so both sides run the
 same code. Keys near the best lie in a window, a dense array under a bitmap of three storeys (64 keys a word, 64 words a
-word above); the few others are in a sparse map (_far.pxd). The window moves when the best has left its good part and
+word above); the few others are in a sparse map (_tick_map.pxd). The window moves when the best has left its good part and
 enough work has gone to the map to pay for the move.
 """
 
 from libc.stdlib cimport calloc, free
 
-from ._far cimport EMPTY, Far, far_below, far_create, far_destroy, far_get, far_put, highest_bit, i64, u64
+from ._machine cimport highest_bit, rarely
+from ._tick_map cimport NOWHERE, TickMap, map_below, map_create, map_destroy, map_get, map_put
 
 cdef extern from *:
     """
+    #define TK_EMPTY (-(1LL << 60))
     #define TK_NEVER 0x7fffffffffffffffLL
-    #if defined(_MSC_VER)
-    #define TK_RARE(x) (x)
-    #else
-    #define TK_RARE(x) __builtin_expect(!!(x), 0)
-    #endif
     """
+    const long long EMPTY "TK_EMPTY"  # key of no level
     const long long NEVER "TK_NEVER"  # a time after all others
-    bint rare "TK_RARE"(bint x) noexcept nogil  # for the compiler: keep this out of the way of the rest
+
+ctypedef long long i64
+ctypedef unsigned long long u64
 
 cdef enum:
     WINDOW_BITS = 16
@@ -29,6 +29,8 @@ cdef enum:
     WORDS = WINDOW >> 6
     TOP_WORDS = (WORDS + 63) >> 6
     MIN_WORK = 256
+    FAR_WORDS = 128            # room in the map to begin with
+    TAG = 1                    # the map holds nothing else
 
 
 cdef struct Levels:
@@ -37,7 +39,7 @@ cdef struct Levels:
     i64* lots
     u64* word       # bit k of word w: lots[64 w + k] is not 0
     u64* top        # bit k of top t: word[64 t + k] is not 0
-    Far far
+    TickMap far
     i64 far_work    # levels set in the map since the window moved
     i64 move_work   # what its last move took
     bint placed     # the window has been put somewhere
@@ -48,20 +50,37 @@ cdef inline bint create(Levels* s) noexcept nogil:
     s.lots = <i64*> calloc(WINDOW, sizeof(i64))
     s.word = <u64*> calloc(WORDS, sizeof(u64))
     s.top = <u64*> calloc(TOP_WORDS, sizeof(u64))
-    return far_create(&s.far) and s.lots != NULL and s.word != NULL and s.top != NULL
+    return map_create(&s.far, FAR_WORDS) and s.lots != NULL and s.word != NULL and s.top != NULL
 
 
 cdef inline void destroy(Levels* s) noexcept nogil:
     free(s.lots)
     free(s.word)
     free(s.top)
-    far_destroy(&s.far)
+    map_destroy(&s.far)
+
+
+cdef inline i64 far_place(i64 key) noexcept nogil:
+    return key + (<i64> 1 << 31)  # ticks fit into 31 bits, so places are positive and fit into 32
+
+
+cdef inline i64 far_get(const Levels* s, i64 key) noexcept nogil:
+    return <i64> map_get(&s.far, TAG, far_place(key))
+
+
+cdef inline i64 far_put(Levels* s, i64 key, i64 lots) noexcept nogil:
+    return <i64> map_put(&s.far, TAG, far_place(key), <u64> lots)
+
+
+cdef inline i64 far_below(const Levels* s, i64 key) noexcept nogil:
+    cdef i64 place = map_below(&s.far, TAG, far_place(key))
+    return EMPTY if place == NOWHERE else place - (<i64> 1 << 31)
 
 
 cdef inline i64 get(const Levels* s, i64 key) noexcept nogil:
     cdef i64 i = key - s.base
-    if rare(<u64> i >= <u64> WINDOW):
-        return far_get(&s.far, key)
+    if rarely(<u64> i >= <u64> WINDOW):
+        return far_get(s, key)
     return s.lots[i]
 
 
@@ -69,9 +88,9 @@ cdef inline i64 put(Levels* s, i64 key, i64 lots) noexcept nogil:
     """Set the lots at a key, 0 for none, and return what was there. The best is the caller's business."""
     cdef i64 i = key - s.base, was
     cdef u64 before, after, bit
-    if rare(<u64> i >= <u64> WINDOW):
+    if rarely(<u64> i >= <u64> WINDOW):
         s.far_work += 1
-        return far_put(&s.far, key, lots)
+        return far_put(s, key, lots)
     was = s.lots[i]
     s.lots[i] = lots
     bit = <u64> (i & 63)
@@ -115,14 +134,14 @@ cdef inline i64 window_below(const Levels* s, i64 i) noexcept nogil:
 cdef inline i64 below(Levels* s, i64 key) noexcept nogil:
     """Return the best stored key that is worse than `key`, or EMPTY."""
     cdef i64 end = s.base + WINDOW, i, found
-    if rare(key > end):
-        found = far_below(&s.far, key)
+    if rarely(key > end):
+        found = far_below(s, key)
         if found >= end:
             return found
         key = end
     i = window_below(s, key - s.base)
-    if rare(i < 0):
-        return far_below(&s.far, min(s.base, key))
+    if rarely(i < 0):
+        return far_below(s, min(s.base, key))
     return s.base + i
 
 
@@ -136,22 +155,22 @@ cdef inline void move_window(Levels* s) noexcept nogil:
             break
         at, lots = s.base + i, s.lots[i]
         put(s, at, 0)
-        far_put(&s.far, at, lots)
+        far_put(s, at, lots)
         s.move_work += 1
     s.base = s.best - 3 * (WINDOW >> 2)
-    at = far_below(&s.far, s.base + WINDOW)
+    at = far_below(s, s.base + WINDOW)
     while at >= s.base:  # and those come back that are near now
-        lots = far_put(&s.far, at, 0)
+        lots = far_put(s, at, 0)
         put(s, at, lots)
         s.move_work += 1
-        at = far_below(&s.far, at)
+        at = far_below(s, at)
     s.far_work, s.placed = 0, True
 
 
 cdef inline void settle(Levels* s) noexcept nogil:
     """Move the window if the best is out of its good part and the work on the table has paid for it."""
     cdef i64 i = s.best - s.base
-    if rare(i < (WINDOW >> 3) or i >= WINDOW - (WINDOW >> 4)) and s.best != EMPTY and (
+    if rarely(i < (WINDOW >> 3) or i >= WINDOW - (WINDOW >> 4)) and s.best != EMPTY and (
             not s.placed or s.far_work > MIN_WORK + 2 * s.move_work):
         move_window(s)
 

@@ -8,7 +8,7 @@ Everything is inline, so that the flow generator and the environment compile it 
     submit(&book, &message, &tape)   # as often as wanted; read tape.trades[:tape.n_trades]
     book_stop(&book); tape_stop(&tape)
 
-One idea a file, each built on those before it: _matching_memory, _far and _levels (prices), _tape (records), _arena (orders
+One idea a file, each built on those before it: _far and _levels (prices), _tape (records), _arena (orders
 and ids), _queues, _stops, _match, _rejects; _invariants looks at the result.
 """
 
@@ -20,7 +20,7 @@ from ._matching_arena cimport (
 from ._matching_far cimport NO_ASK, NO_BID, Level
 from ._matching_levels cimport find_level, follow, is_dense, level_at, next_above, next_below
 from ._matching_match cimport execute, run_triggered
-from ._matching_memory cimport prefetch, rarely
+from ._machine cimport prefetch, rarely
 from ._matching_queues cimport drop_resting, rest
 from ._matching_rejects cimport fault_of, fault_of_change, reject
 from ._matching_stops cimport drop_waiting, wait_for_price

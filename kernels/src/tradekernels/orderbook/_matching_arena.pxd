@@ -11,7 +11,7 @@ from libc.string cimport memset
 
 from ._matching_far cimport NO_ASK, NO_BID, Far, far_start, far_stop
 from ._matching_levels cimport Ladder, ladder_clear, ladder_start, ladder_stop
-from ._matching_memory cimport zeroed_block
+from ._machine cimport zeroed_block
 
 
 cdef struct Order:

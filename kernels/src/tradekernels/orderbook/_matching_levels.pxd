@@ -13,7 +13,7 @@ from libc.string cimport memset
 from ._matching_far cimport (
     MAX_TICK, NO_ASK, NO_BID, Far, Level, far_above, far_below, far_drop, far_find, far_make,
 )
-from ._matching_memory cimport highest_bit, lowest_bit, rarely, zeroed_block
+from ._machine cimport highest_bit, lowest_bit, rarely, zeroed_block
 
 
 cdef struct Ladder:

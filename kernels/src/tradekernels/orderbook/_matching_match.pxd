@@ -7,7 +7,7 @@ from ._matching_arena cimport (
 )
 from ._matching_far cimport MAX_TICK, NO_ASK, NO_BID, Level
 from ._matching_levels cimport level_at, next_above, next_below, unmark
-from ._matching_memory cimport prefetch, rarely
+from ._machine cimport prefetch, rarely
 from ._matching_queues cimport dequeue, drop_resting, enqueue, rest
 from ._matching_stops cimport collect_triggered
 from ._matching_tape cimport (

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from ._matching_arena cimport Book, Order, forget, give_slot, hidden_of, remember, take_slot
 from ._matching_far cimport NO_ASK, NO_BID, Level
 from ._matching_levels cimport Ladder, level_at, mark, next_above, next_below, settle, unmark
-from ._matching_memory cimport rarely
+from ._machine cimport rarely
 from ._matching_tape cimport BUY, NO_REASON, RESTING, Tape, write_event
 
 

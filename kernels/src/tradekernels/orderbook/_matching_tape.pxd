@@ -7,7 +7,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from ._matching_memory cimport rarely
+from ._machine cimport rarely
 
 
 cdef enum Kind:

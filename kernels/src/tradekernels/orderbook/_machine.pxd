@@ -1,4 +1,5 @@
-"""Memory, bits and hints to the processor, for a matching book. From: C. To: the other _matching files."""
+# cython: language_level=3
+"""Memory, bits and hints to the processor. From: C. To: the books, and whoever goes through much memory."""
 
 from libc.stdint cimport uint64_t
 
@@ -11,7 +12,7 @@ cdef extern from *:
       #include <sys/mman.h>
     #endif
     /* Zeroed memory; large blocks in huge pages where the system lends them, which halves the cost of a deep book. */
-    static void* tradekernels_block(size_t size) {
+    static inline void* tradekernels_block(size_t size) {
     #if defined(__linux__) && defined(MADV_HUGEPAGE)
         void* block = NULL;
         if (size >= ((size_t)1 << 20)) {
