@@ -152,9 +152,7 @@ def test_decimals_are_whole_steps_as_long_as_a_float_can_tell():
     lots = np.random.default_rng(0).integers(10**12, 2**50, 2000)
     texts = [f"{n // 1000}.{n % 1000:03}" for n in lots.tolist()]
     assert_array_equal(to_steps("volume", [float(text) for text in texts], 0.001), lots)
-    with pytest.raises(
-        ValueError, match=r"volume in row 0 is 1e\+17, expected at most 9007199254740992 steps"
-    ):
+    with pytest.raises(ValueError, match=r"volume in row 0 is 1e\+17, expected at most 9007199254740992 steps"):
         to_steps("volume", [1e17], 0.001)
     with pytest.raises(ValueError, match="volume in row 0 is inf"):
         to_steps("volume", [np.inf], 0.001)
