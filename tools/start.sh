@@ -63,7 +63,7 @@ install_everything() {
   say "[4/5] compiling the kernels"
   "${pip[@]}" --no-build-isolation --no-deps --force-reinstall "$root/kernels"
   say "[5/5] Freqtrade, BentoML, MLflow and the rest"
-  "${pip[@]}" --no-build-isolation -c "$root/constraints.txt" -e "${root}[train,serve,trade,exchange,report,dev]"
+  "${pip[@]}" --no-build-isolation -c "$root/constraints.txt" -e "${root}[train,search,cluster,serve,trade,exchange,report,dev]"
   fingerprint >"$stamp"
   say "environment ready after $((SECONDS - started)) s"
 }
