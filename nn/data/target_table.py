@@ -77,6 +77,7 @@ def _forecast_columns() -> tuple[str, ...]:
 TARGETS = _table()
 TARGET_NAMES = tuple(target.name for target in TARGETS)
 FORECAST_COLUMNS = _forecast_columns()  # in wire order: a class target has a probability per class
+DIRECTION_COLUMNS = tuple(name for name in FORECAST_COLUMNS if name.startswith("direction_"))
 
 
 def horizon_bars(timeframe: str) -> tuple[int, ...]:

@@ -6,21 +6,46 @@ Only kinds listed here exist: weights never bring their own code (REG-4).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .direction import DirectionConfig, DirectionPredictor
 from .unified import PatchTSTConfig, UnifiedPatchTST
 
-UNIFIED_PATCHTST = "unified_patchtst"
-KINDS = (UNIFIED_PATCHTST,)
+UNIFIED_PATCHTST, DIRECTION = "unified_patchtst", "direction"
+KINDS = (UNIFIED_PATCHTST, DIRECTION)
 
 
-def empty_model(kind: str, architecture: Mapping[str, object]) -> UnifiedPatchTST:
+class Settings(Protocol):
+    """What every kind's config has."""
+
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def context_length(self) -> int: ...
+
+
+class Forecaster(Protocol):
+    """What every kind of network is to those who serve or judge it."""
+
+    columns: tuple[str, ...]  # of the rows that `forecast` gives
+
+    @property
+    def config(self) -> Settings: ...
+    def forecast(self, x: Tensor) -> Tensor:
+        """Return rows (B, len(columns)) of windows of scaled features (B, L, C)."""
+        ...
+
+
+def empty_model(kind: str, architecture: Mapping[str, object]) -> UnifiedPatchTST | DirectionPredictor:
     """Return the network with fresh weights; ValueError when the kind or a field of its config is unknown."""
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}, known are {', '.join(KINDS)}")
-    return UnifiedPatchTST(PatchTSTConfig.from_dict(architecture))
+    if kind == UNIFIED_PATCHTST:
+        return UnifiedPatchTST(PatchTSTConfig.from_dict(architecture))
+    if kind == DIRECTION:
+        return DirectionPredictor(DirectionConfig.from_dict(architecture))
+    raise ValueError(f"kind is {kind!r}, known are {', '.join(KINDS)}")
 
 
 def weight_shapes(kind: str, architecture: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
@@ -29,7 +54,9 @@ def weight_shapes(kind: str, architecture: Mapping[str, object]) -> dict[str, tu
         return {name: tuple(tensor.shape) for name, tensor in empty_model(kind, architecture).state_dict().items()}
 
 
-def build_model(kind: str, architecture: Mapping[str, object], tensors: Mapping[str, Tensor]) -> UnifiedPatchTST:
+def build_model(
+    kind: str, architecture: Mapping[str, object], tensors: Mapping[str, Tensor]
+) -> UnifiedPatchTST | DirectionPredictor:
     """Return the network with these weights, ready to answer (evaluation mode, no gradients)."""
     model = empty_model(kind, architecture)
     model.load_state_dict(dict(tensors), strict=True)

@@ -8,12 +8,14 @@ attention can set one against the other, and a learned query sums the sequence u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
+from ..data.target_table import DIRECTION_COLUMNS
 from .dropout import Dropout
 from .patchtst import EncoderLayer
 
@@ -32,6 +34,7 @@ class DirectionConfig:
     n_layers: int = 4
     d_ff: int = 2048
     dropout: float = 0.3  # probability, training only
+    temperature: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # divides the logits of an answer, from validation rows
 
     def __post_init__(self) -> None:
         numbers = {
@@ -50,6 +53,8 @@ class DirectionConfig:
             raise ValueError(f"d_model is {self.d_model}, not a multiple of n_heads {self.n_heads}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, expected 0 <= dropout < 1")
+        if len(self.temperature) != N_HORIZONS or not all(math.isfinite(t) and t > 0 for t in self.temperature):
+            raise ValueError(f"temperature is {self.temperature}, expected {N_HORIZONS} finite numbers above 0")
 
     def to_dict(self) -> dict[str, object]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
@@ -70,6 +75,9 @@ class DirectionPredictor(nn.Module):
     the shorter lengths.
     """
 
+    columns = DIRECTION_COLUMNS
+    temperature: Tensor
+
     def __init__(self, config: DirectionConfig) -> None:
         super().__init__()
         self.config = config
@@ -85,6 +93,8 @@ class DirectionPredictor(nn.Module):
         self.norm = nn.LayerNorm(D)
         self.pool = nn.Linear(D, 1)
         self.head = nn.Linear(D + C, N_HORIZONS * N_CLASSES)
+        # from the config, so not in the weights
+        self.register_buffer("temperature", torch.tensor(config.temperature).unsqueeze(-1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 4, 3) of windows (B, L, C)."""
@@ -106,3 +116,7 @@ class DirectionPredictor(nn.Module):
         tokens = self.norm(tokens)
         summary = (self.pool(tokens).softmax(1) * tokens).sum(1)  # attention pooling
         return self.head(torch.cat([summary, x[:, -1]], dim=1)).unflatten(1, (N_HORIZONS, N_CLASSES))
+
+    def forecast(self, x: Tensor) -> Tensor:
+        """Return the probabilities (B, 12) in `columns` order: calibrated, each horizon's three add up to 1."""
+        return (self(x) / self.temperature).softmax(-1).flatten(1)

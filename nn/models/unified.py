@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 import torch
 from torch import Tensor, nn
 
+from ..data.target_table import FORECAST_COLUMNS
 from .patchtst import PatchTST
 
 # Heads in wire order, which is the order of the 38 columns of a forecast: B batch rows, then this many numbers each.
@@ -91,6 +92,7 @@ class PatchTSTConfig:
 class UnifiedPatchTST(nn.Module):
     """All 24 targets and a confidence per horizon from one encoder (MOD-2)."""
 
+    columns = FORECAST_COLUMNS
     return_scale: Tensor
     risk_log_mean: Tensor
     risk_log_scale: Tensor
@@ -120,8 +122,11 @@ class UnifiedPatchTST(nn.Module):
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, expected (B, {self.config.context_length}, {self.config.n_features})"
             )
-        tokens = self.encoder(x)  # (B, n_patches, d_model)
-        summary = torch.cat([tokens.mean(1), tokens[:, -1], x[:, -1]], dim=1)  # (B, 2 d_model + C)
+        return self.read(self.encoder(x), x[:, -1])
+
+    def read(self, tokens: Tensor, newest: Tensor) -> dict[str, Tensor]:
+        """Return the raw heads of encoded patches (B, n_patches, d_model) and the newest rows (B, C)."""
+        summary = torch.cat([tokens.mean(1), tokens[:, -1], newest], dim=1)  # (B, 2 d_model + C)
         raw = {name: head(summary) for name, head in self.heads.items()}
         raw["direction"] = raw["direction"].unflatten(1, (4, 3)) / self.config.direction_temperature
         return raw

@@ -164,6 +164,7 @@ def describe(line: Line) -> dict[str, object]:
     newest = line.champion or line.chain[-1]
     return {
         "name": line.name,
+        "kind": line.kind,
         "timeframe": line.timeframe,
         "chain_digest": line.chain_digest,
         "champion": line.aliases.get("champion"),

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from ..registry.keys import KeyProblem, Keys, read_keys
 from ..registry.manifest import ModelRefused
 from .errors import Refused
@@ -25,6 +26,7 @@ from .versions import CHAMPION, LayoutMismatch, Line, load_line
 logger = logging.getLogger(__name__)
 
 VARIABLE = "CANDLEWRIGHT_REGISTRY"
+PREFIX = {UNIFIED_PATCHTST: "unified", DIRECTION: "direction"}  # of the names of lines, by kind
 DEFAULT_FOLDER = Path("user_data/registry")
 TRY_AGAIN_S = 30.0  # a key that was mended, a disk that answers again
 Stamp = tuple[tuple[str, int, int, int], ...]  # path, inode, size, mtime of each file of a line
@@ -58,25 +60,26 @@ class Shelf:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Return what serves; of lines with one timeframe the one with the default name comes first."""
+        """Return what serves; of lines with one timeframe and kind the one with the default name comes first."""
         loaded = [place.line for place in self.places.values() if place.line is not None]
-        return tuple(sorted(loaded, key=lambda line: (line.name != f"unified-{line.timeframe}", line.name)))
+        return tuple(sorted(loaded, key=lambda line: (line.kind, line.name != default_name(line), line.name)))
 
-    def line_of(self, timeframe: str) -> Line:
+    def line_of(self, timeframe: str, kind: str = UNIFIED_PATCHTST) -> Line:
         """Return the line that serves a timeframe; `Refused` with 503, or 409 where only its features differ.
 
-        Of several lines, the one with the default name `unified-<timeframe>` serves.
+        Of several lines, the one with the default name serves: `unified-<timeframe>`, `direction-<timeframe>`.
         """
-        found = [line for line in self.lines if line.timeframe == timeframe]
-        preferred = [line for line in found if line.name == f"unified-{timeframe}"]
+        name = f"{PREFIX[kind]}-{timeframe}"
+        found = [line for line in self.lines if line.timeframe == timeframe and line.kind == kind]
+        preferred = [line for line in found if line.name == name]
         for choice in (preferred, found):
             if len(choice) == 1:
                 return choice[0]
         if found:
-            raise Refused(503, "no_model", f"several model lines serve {timeframe}, none is called unified-{timeframe}")
+            raise Refused(503, "no_model", f"several model lines serve {timeframe}, none is called {name}")
         for refusal in self.refusals():
             raise refusal
-        raise Refused(503, "no_model", f"no model line serves timeframe {timeframe}")
+        raise Refused(503, "no_model", f"no {PREFIX[kind]} model line serves timeframe {timeframe}")
 
     def refusals(self) -> list[Refused]:
         """Return why nothing at all, or nothing of some line, is served."""
@@ -131,6 +134,10 @@ class Shelf:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
+
+
+def default_name(line: Line) -> str:
+    return f"{PREFIX[line.kind]}-{line.timeframe}"
 
 
 def exchange(place: Place, folder: Path, keys: Keys, serials: Serials) -> None:

@@ -22,10 +22,8 @@ from numpy.typing import NDArray
 from tradekernels.features import FeatureSet, feature_set
 
 from ..data.scaler import RobustScaler
-from ..data.targets import FORECAST_COLUMNS
 from ..data.timeframe import timeframe_ms
-from ..models.build import build_model
-from ..models.unified import UnifiedPatchTST
+from ..models.build import Forecaster, build_model
 from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .scoring import BATCH
@@ -44,7 +42,7 @@ class ServedVersion:
     manifest: Manifest
     feature_set: FeatureSet
     scaler: RobustScaler
-    model: UnifiedPatchTST
+    model: Forecaster
 
     @property
     def version(self) -> str:
@@ -84,7 +82,9 @@ class Line:
     """A model line as one alias file names it."""
 
     name: str
+    kind: str  # of nn.models.build: what it may be asked
     timeframe: str
+    columns: tuple[str, ...]  # of its answers
     serial: int
     aliases: dict[str, str]
     chain: tuple[ServedVersion, ...]  # ascending by valid_from
@@ -106,6 +106,8 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
     loaded = (*chain, champion) if champion else chain
     if not loaded:
         raise ModelRefused(f"{folder.name} names no version that could serve")
+    if len({version.manifest.kind for version in loaded}) > 1:
+        raise ModelRefused(f"{folder.name} mixes kinds: {', '.join(sorted({v.manifest.kind for v in loaded}))}")
     if len({version.manifest.timeframe for version in loaded}) > 1:
         raise ModelRefused(f"{folder.name} mixes timeframes: {', '.join(sorted(v.manifest.timeframe for v in loaded))}")
     for version in loaded:
@@ -116,7 +118,8 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
             raise ModelRefused(f"chain of {folder.name}: {newer.version} is not valid after {older.version}")
     timeframe = loaded[0].manifest.timeframe
     digest = chain_digest(chain)
-    return Line(folder.name, timeframe, aliases.serial, aliases.aliases, chain, champion, digest)
+    kind, columns = loaded[0].manifest.kind, loaded[0].model.columns
+    return Line(folder.name, kind, timeframe, columns, aliases.serial, aliases.aliases, chain, champion, digest)
 
 
 def _champion(folder: Path, aliases: AliasFile, chain: tuple[ServedVersion, ...], keys: Keys) -> ServedVersion | None:
@@ -131,8 +134,6 @@ def load_served(folder: Path, keys: Keys) -> ServedVersion:
     """Verify, build and warm up one version."""
     loaded = load_version(folder, keys)
     manifest = loaded.manifest
-    if manifest.forecast_columns != tuple(FORECAST_COLUMNS):
-        raise ModelRefused(f"{manifest.version} was made for other forecast columns than this build answers with")
     embargo = timedelta(milliseconds=manifest.embargo_bars * timeframe_ms(manifest.timeframe))
     if manifest.trained_until + embargo > manifest.valid_from:
         raise ModelRefused(
@@ -152,6 +153,8 @@ def load_served(folder: Path, keys: Keys) -> ServedVersion:
         model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelRefused(f"{manifest.version}: {error}") from error
+    if manifest.forecast_columns != model.columns:
+        raise ModelRefused(f"{manifest.version} was made for other forecast columns than this build answers with")
     if len(scaler.median) != len(features.names):
         raise ModelRefused(
             f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
@@ -165,8 +168,9 @@ def dummy_inference(version: ServedVersion) -> None:
     """Run one batch of zeros, as large as a real one; refuse a version whose answer is not finite."""
     with torch.inference_mode():
         answer = version.forecast(torch.zeros(BATCH, version.context_length, len(version.feature_set.names)))
-    if answer.shape != (BATCH, len(FORECAST_COLUMNS)) or not torch.isfinite(answer).all():
-        raise ModelRefused(f"{version.version}: a forecast from zeros is not {len(FORECAST_COLUMNS)} finite numbers")
+    n_columns = len(version.model.columns)
+    if answer.shape != (BATCH, n_columns) or not torch.isfinite(answer).all():
+        raise ModelRefused(f"{version.version}: a forecast from zeros is not {n_columns} finite numbers")
 
 
 def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
@@ -175,7 +179,7 @@ def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
         "schema_version": 1,
         "batch": BATCH,
         "torch": torch.__version__,
-        "columns": list(FORECAST_COLUMNS),
+        "columns": list(chain[0].model.columns) if chain else [],
         "chain": [
             {
                 "version": version.version,

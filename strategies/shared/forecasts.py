@@ -25,6 +25,7 @@ from strategies.shared.wire import FORECAST_COLUMNS
 logger = logging.getLogger(__name__)
 
 LINE_KEYS = ("chain_digest", "versions", "warmup", "context_length")
+KIND = "unified_patchtst"  # of the line that is asked
 LIVE_MODES = ("live", "dry_run")
 LIVE_MARGIN = 8  # rows more than the newest score reads, so that a late candle at the front costs nothing
 MODELS_SECONDS = 30.0  # SRV-9: a moved alias is picked up within 30 s
@@ -178,7 +179,7 @@ class ForecastSource:
         if fresh or self._lines is None or self._clock() - self._lines[0] > MODELS_SECONDS:
             self._lines = (self._clock(), client_for(self.settings.service_url).models())
         for line in self._lines[1]:
-            if line.get("timeframe") == timeframe:
+            if line.get("timeframe") == timeframe and line.get("kind") == KIND:
                 lacking = [key for key in LINE_KEYS if line.get(key) is None]
                 if lacking:
                     words = f"/models does not tell {', '.join(lacking)} of {line.get('name')}"

@@ -73,7 +73,12 @@ class StubService:
         return f"http://127.0.0.1:{self.port}"
 
     def lines(self):
-        common = {"name": f"unified-{self.timeframe}", "timeframe": self.timeframe, "chain_digest": self.chain_digest}
+        common = {
+            "name": f"unified-{self.timeframe}",
+            "kind": "unified_patchtst",
+            "timeframe": self.timeframe,
+            "chain_digest": self.chain_digest,
+        }
         sizes = {"warmup": self.warmup, "context_length": self.context_length, "feature_digest": "f" * 64}
         return [common | sizes | {"champion": self.versions[-1]["version"], "versions": self.versions}]
 
