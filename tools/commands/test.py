@@ -43,11 +43,11 @@ def test(fast: bool, rest: Sequence[str]) -> int:
         ("shellcheck", ["shellcheck", *scripts]),
     ]
     workers = str(min(os.cpu_count() or 1, 4))
-    parallel = ["-m", "not slow and not e2e", "-n", workers]
-    suites = [("tests", [python, "-m", "pytest", "-q", *parallel, *rest])]
+    quick, slow = ["-m", "not slow and not e2e"], ["-m", "slow or e2e", "--dist", "loadfile", "--durations", "15"]
+    suites = [("tests", [python, "-m", "pytest", "-q", "-n", workers, *quick, *rest])]
     if not fast:
-        # One process: these start servers and measure nothing, but each may use both cores.
-        suites.append(("slow and end-to-end tests", [python, "-m", "pytest", "-q", "-m", "slow or e2e", *rest]))
+        # Servers take free ports and nothing is timed, so files run side by side; the tests of one share its servers.
+        suites.append(("slow and end-to-end tests", [python, "-m", "pytest", "-q", "-n", workers, *slow, *rest]))
     failed = [name for name, command in checks + suites if not run(name, command, environment)]
     say(f"[red]failed: {', '.join(failed)}[/red]" if failed else "[green]all checks passed[/green]")
     return 1 if failed else 0
