@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .files import ModelRefused, folder_lock, read_plain, write_whole
+from .files import ModelRefused, folder_lock, read_plain
 from .keys import Keys
-from .signature import check_signature, sign
+from .signature import check_signature, replace_signed
 
 ALIASES, SIGNATURE = "aliases.json", "aliases.sig"
 LIMIT = 1 << 20  # bytes
@@ -54,8 +54,7 @@ def write_aliases(
 ) -> AliasFile:
     """Sign a new alias file with the next serial; the chain stays as it is unless a new one is given.
 
-    Two files cannot be replaced in one step. So the signature file first holds both signatures, then the content
-    changes, then the old signature goes: killed at any moment, what lies there still verifies.
+    Killed at any moment, what lies there still verifies.
     """
     folder = Path(line_folder)
     path, signature_path = folder / ALIASES, folder / SIGNATURE
@@ -72,9 +71,5 @@ def write_aliases(
             if "/" in version or not (folder / version).is_dir():
                 raise ModelRefused(f"{folder} has no version {version!r}, so no alias or chain may name it")
         content = after.model_dump_json(indent=1).encode() + b"\n"
-        signature = sign(content, keys.signing)
-        old = b"" if before is None else b"\n" + sign(path.read_bytes(), keys.signing)
-        write_whole(signature_path, signature + old)
-        write_whole(path, content)
-        write_whole(signature_path, signature)
+        replace_signed(path, signature_path, None if before is None else path.read_bytes(), content, keys)
     return after

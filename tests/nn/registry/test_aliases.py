@@ -2,7 +2,7 @@
 
 import pytest
 
-from nn.registry import aliases as aliases_module
+from nn.registry import signature
 from nn.registry.manifest import ModelRefused, load_aliases, write_aliases
 
 
@@ -43,7 +43,7 @@ def test_a_changed_byte_is_refused_by_the_name_of_its_file(version_folder, keys,
 def test_a_writer_killed_between_its_steps_leaves_a_file_that_verifies(version_folder, keys, monkeypatch):
     line, version = version_folder.parent, version_folder.name
     write_aliases(line, keys, {"champion": version}, [version])
-    whole = aliases_module.write_whole
+    whole = signature.write_whole
     for steps in range(3):
         left = [steps]
 
@@ -53,10 +53,10 @@ def test_a_writer_killed_between_its_steps_leaves_a_file_that_verifies(version_f
             left[0] -= 1
             whole(path, content)
 
-        monkeypatch.setattr(aliases_module, "write_whole", write_some)
+        monkeypatch.setattr(signature, "write_whole", write_some)
         with pytest.raises(KeyboardInterrupt):
             write_aliases(line, keys, {"challenger": version})
-        monkeypatch.setattr(aliases_module, "write_whole", whole)
+        monkeypatch.setattr(signature, "write_whole", whole)
         assert load_aliases(line, keys).chain == (version,)
 
 
