@@ -27,13 +27,14 @@ from .errors import Refused
 from .guard import Guard, content_type
 from .keys import ApiKeys
 from .metrics import Metrics
-from .scoring import Forecasts, score, stale
+from .scoring import STALE, UNCLOSED, Forecasts, score, withdrawn
 from .settings import ServiceSettings
 from .shelf import Shelf
 from .versions import Line, ServedVersion
 from .wire import Question, read_json, write_json
 
 BEST_ACTION = [FORECAST_COLUMNS.index(f"best_action_{action}") for action in ("long", "short", "hold")]
+CLOCK_TOLERANCE_MS = 2000  # a candle may close by the exchange's clock a little before it does by ours
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -71,7 +72,7 @@ class ForecastApp:
         limit_s = self.settings.live_timeout_s if asked.live else self.settings.bulk_timeout_s
         async with self.place(request, asked.live, limit_s) as in_time:
             answer = await to_thread.run_sync(
-                self.answer, asked, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
+                self.answer, asked, line, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
             )
             content = await to_thread.run_sync(encode, kind, asked, answer, line, limiter=self.live_places)
         self.metrics.latency.observe(time.perf_counter() - started)
@@ -110,15 +111,24 @@ class ForecastApp:
 
         return in_time
 
-    def answer(self, asked: Question, versions: tuple[ServedVersion, ...], in_time: Callable[[], None]) -> Forecasts:
-        found = score(versions, asked.frame, asked.timeframe, len(FORECAST_COLUMNS), asked.live, in_time)
-        return stale(found) if asked.live and self.is_stale(asked) else found
+    def answer(
+        self, asked: Question, line: Line, versions: tuple[ServedVersion, ...], in_time: Callable[[], None]
+    ) -> Forecasts:
+        found = score(versions, asked.frames, asked.timeframe, line.columns, asked.live, in_time)
+        return self.timely(asked, found) if asked.live else found
 
-    def is_stale(self, asked: Question) -> bool:
-        """Tell whether the newest candle closed more than the allowed number of bars ago (DQ-6)."""
+    def timely(self, asked: Question, found: Forecasts) -> Forecasts:
+        """Withdraw forecasts of candles that closed too long ago (DQ-6) or have not closed yet (DQ-2).
+
+        Nothing is withdrawn where old candles are replayed as live: they keep another clock.
+        """
         bars = self.settings.stale_after_bars
-        step = timeframe_ms(asked.timeframe)
-        return bars is not None and self.now() * 1000 > int(asked.open_ms[-1]) + step + bars * step
+        if bars is None:
+            return found
+        step, now_ms = timeframe_ms(asked.timeframe), self.now() * 1000
+        close_ms = found.open_ms + step
+        found = withdrawn(found, now_ms > close_ms + bars * step, STALE)
+        return withdrawn(found, close_ms > now_ms + CLOCK_TOLERANCE_MS, UNCLOSED)
 
     async def models(self, request: Request) -> Response:
         self.metrics.requests.labels("models").inc()

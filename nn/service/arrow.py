@@ -1,12 +1,16 @@
 """The Arrow stream form of requests and answers, for bulk. From: a body that the guard let in. To: `wire`'s Question.
 
 Request: columns date (open time: timestamp[ms, UTC] or int64 milliseconds) and open, high, low, close, volume, float64;
-parameters in the schema's metadata. Nothing is unpacked before its size is known: `batch_layout` reads the sizes that a
-record batch claims, because pyarrow would allocate whatever a compressed buffer says it will become (THR-16).
+parameters in the schema's metadata. For the newest candles of several pairs there is one more column, `pair` (string):
+the rows of a pair stand together, and the parameter `pair` is left out.
+
+Nothing is unpacked before its size is known: `batch_layout` reads the sizes that a record batch claims, because pyarrow
+would allocate whatever a compressed buffer says it will become (THR-16).
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -15,15 +19,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..data.quality import OHLCV
-from ..data.targets import FORECAST_COLUMNS
 from .errors import Refused, bad_request, too_large
 from .scoring import Forecasts
-from .wire import MAX_ROWS, Parameters, Question, question, validated
+from .wire import MAX_PAIRS, MAX_ROWS, PAIR, OnePair, Parameters, Question, question, validated
 
-DATE_TYPES = (pa.timestamp("ms", tz="UTC"), pa.int64())
+COLUMN_TYPES = {"date": (pa.timestamp("ms", tz="UTC"), pa.int64()), "pair": (pa.string(),)}  # others are float64
 MAX_BATCHES = 10_000
 PADDING = 64  # bytes that a writer may add to a buffer
-VALUE_BYTES = 8  # of every column
+VALUE_BYTES = 8  # of every column but `pair`
+PAIR_BYTES = 42  # of the longest name that the pattern allows
 REPLY_TIME = pa.timestamp("ms", tz="UTC")
 REPLY_WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -37,7 +41,10 @@ def read_arrow(body: bytes) -> Question:
             raise bad_request("the body is an Arrow stream without a schema")
         schema = pa.ipc.read_schema(first)
         check_schema(schema)
-        parameters = validated(Parameters, _parameters(schema))
+        by_pair = "pair" in schema.names
+        parameters = validated(Parameters if by_pair else OnePair, _parameters(schema))
+        if by_pair and parameters.as_of != "latest":
+            raise bad_request("several pairs are answered for their newest candles only: as_of must be latest")
         batches = list(_batches(messages, schema))
     except Refused:
         raise
@@ -45,16 +52,38 @@ def read_arrow(body: bytes) -> Question:
         raise bad_request(f"the body is no Arrow stream: {_first_line(error)}") from None
     table = pa.Table.from_batches(batches, schema)
     columns = {name: table[name].to_numpy() for name in OHLCV}
-    return question(parameters, {"date": table["date"].cast(pa.int64()).to_numpy(), **columns})
+    columns["date"] = table["date"].cast(pa.int64()).to_numpy()
+    if isinstance(parameters, OnePair):
+        return question(parameters, columns, {parameters.pair: slice(None)})
+    return question(parameters, columns, blocks_of(table["pair"]), by_pair=True)
+
+
+def blocks_of(column: pa.ChunkedArray) -> dict[str, slice]:
+    """Return the rows of each pair; refuse too many pairs, a name that is none, and a pair that comes twice (LIM-5)."""
+    words = column.combine_chunks().dictionary_encode()  # codes count up in the order of first appearance
+    pairs, codes = words.dictionary.to_pylist(), words.indices.to_numpy()
+    if len(pairs) > MAX_PAIRS:
+        raise too_large(f"{len(pairs)} pairs, expected at most {MAX_PAIRS}; split the work")
+    for pair in pairs:
+        if not re.fullmatch(PAIR.strip("^$"), pair):
+            raise bad_request(f"pair is {pair[:60]!r}, expected a name such as BTC/USDT or BTC/USDT:USDT")
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    for count, start in enumerate(starts):
+        if codes[start] != count:
+            raise bad_request(
+                f"row {start} is of {pairs[codes[start]]} again, expected the rows of a pair to be together"
+            )
+    ends = [*starts[1:], len(codes)]
+    return {pair: slice(int(start), int(end)) for pair, start, end in zip(pairs, starts, ends, strict=True)}
 
 
 def check_schema(schema: pa.Schema) -> None:
-    """Refuse all but the six plain columns in any order: no extension types, dictionaries or nesting (LIM-3)."""
+    """Refuse all but the plain columns in any order: no extension types, dictionaries or nesting (LIM-3)."""
     names = schema.names
-    if sorted(names) != sorted(("date", *OHLCV)):
-        raise bad_request(f"columns are {', '.join(names[:12])}, expected date, {', '.join(OHLCV)}")
+    if sorted(name for name in names if name != "pair") != sorted(("date", *OHLCV)) or names.count("pair") > 1:
+        raise bad_request(f"columns are {', '.join(names[:12])}, expected date, {', '.join(OHLCV)} and perhaps pair")
     for field in schema:
-        allowed = DATE_TYPES if field.name == "date" else (pa.float64(),)
+        allowed = COLUMN_TYPES.get(field.name, (pa.float64(),))
         if field.type not in allowed or field.metadata:
             kind = "an extension type" if field.metadata or isinstance(field.type, pa.BaseExtensionType) else field.type
             raise bad_request(f"column {field.name} has type {kind}, expected {' or '.join(map(str, allowed))}")
@@ -77,7 +106,7 @@ def _parameters(schema: pa.Schema) -> dict[str, object]:
 
 
 def _batches(messages: pa.ipc.MessageReader, schema: pa.Schema):
-    rows = 0
+    rows, widest = 0, PAIR_BYTES if "pair" in schema.names else VALUE_BYTES
     for count, message in enumerate(messages):
         if message.type != "record batch" or count >= MAX_BATCHES:
             raise bad_request(f"message {count + 1} is a {message.type}, expected at most {MAX_BATCHES} record batches")
@@ -85,7 +114,7 @@ def _batches(messages: pa.ipc.MessageReader, schema: pa.Schema):
         rows += layout.rows
         if rows > MAX_ROWS:
             raise too_large(f"more than {MAX_ROWS} rows; split the work")
-        if max(layout.unpacked_bytes, default=0) > layout.rows * VALUE_BYTES + PADDING:
+        if max(layout.unpacked_bytes, default=0) > layout.rows * widest + PADDING:
             raise too_large(f"a buffer of {layout.rows} rows claims {max(layout.unpacked_bytes)} bytes")
         batch = pa.ipc.read_record_batch(message, schema)
         batch.validate(full=True)
@@ -155,15 +184,20 @@ def _first_line(error: BaseException) -> str:
 def write_arrow(asked: Question, answer: Forecasts, chain_digest: str) -> bytes:
     """Return the answer as an Arrow stream: one row per candle, null where no version scored it."""
     unscored = answer.version < 0
-    columns = {
+    columns = {}
+    metadata = {"schema_version": "1", "timeframe": asked.timeframe, "chain_digest": chain_digest}
+    if asked.by_pair:
+        columns["pair"] = _words(answer.block, tuple(block.pair for block in asked.blocks))
+    else:
+        metadata["pair"] = asked.blocks[0].pair
+    columns |= {
         "date": pa.array(answer.open_ms, type=pa.int64()).cast(REPLY_TIME),
         "model_version": _words(answer.version, answer.versions),
         "reason": _words(answer.reason_codes, answer.reason_words),
     }
-    for index, name in enumerate(FORECAST_COLUMNS):
+    for index, name in enumerate(answer.columns):
         column: NDArray[np.float32] = np.ascontiguousarray(answer.values[:, index])
         columns[name] = pa.array(column, type=pa.float32(), mask=unscored)
-    metadata = {"schema_version": "1", "pair": asked.pair, "timeframe": asked.timeframe, "chain_digest": chain_digest}
     table = pa.table(columns, metadata=metadata)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -1,6 +1,6 @@
 """The one as-of function: which version may score a candle, and the forecast that it gives (ASO-1, ASO-2).
 
-From: checked candles of one pair and the verified versions of one model line. To: `wire` and `arrow`.
+From: checked candles of one or several pairs and the verified versions of one model line. To: `wire` and `arrow`.
 
 A row's answer is the same to the last bit whatever else is asked: every version runs in batches of one fixed shape, and
 a candle's place in its batch comes from its absolute number since 1970, not from where the request happens to begin.
@@ -9,7 +9,7 @@ a candle's place in its batch comes from its absolute number since 1970, not fro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,9 +21,12 @@ from ..data.timeframe import timeframe_ms
 from ..data.windows import usable_ends
 
 BATCH = 16  # windows in one run of a model; the answer's last bits depend on it
-REASONS = ("no_version", "warmup", "gap", "stale", "not_finite")
-NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE = range(len(REASONS))
+REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed")
+NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED = range(len(REASONS))
 NONE = -1
+
+
+Known = dict[tuple[str, int], NDArray[np.float32]]  # features by their digest and the index of the frame
 
 
 class Scorer(Protocol):
@@ -48,6 +51,8 @@ class Scorer(Protocol):
 class Forecasts:
     """One row per candle that was asked for; `version` and `reason_codes` are NONE where there is none."""
 
+    columns: tuple[str, ...]  # of values
+    block: NDArray[np.int32]  # index of the block of candles that a row is of
     open_ms: NDArray[np.int64]
     values: NDArray[np.float32]  # (rows, columns), NaN where not scored
     version: NDArray[np.int32]  # index into versions
@@ -74,11 +79,12 @@ def newest_allowed(valid_from_ms: NDArray[np.int64], close_ms: NDArray[np.int64]
 
 def score(
     versions: Sequence[Scorer],
-    frame: pd.DataFrame,
+    frames: Sequence[pd.DataFrame],
     timeframe: str,
-    n_columns: int,
+    columns: tuple[str, ...],
     last_only: bool = False,
     between_batches: Callable[[], None] = lambda: None,
+    known: Known | None = None,
 ) -> Forecasts:
     """Return the forecasts of closed candles, each by the version that was allowed at its close.
 
@@ -86,44 +92,89 @@ def score(
     ----------
     versions : sequence of Scorer
         Ascending by valid_from. A live request passes the champion alone.
-    frame : DataFrame
-        Checked candles, oldest first: date (open time, int64 milliseconds), open, high, low, close, volume.
+    frames : sequence of DataFrame
+        Checked candles of one pair each, oldest first: date (open time, int64 milliseconds), open, high, low, close,
+        volume. The answer's rows are those of the first frame, then of the second, and so on.
+    columns : tuple of str
+        Of the line that the versions are of.
     last_only : bool
-        Answer the newest candle only; the others are its context.
+        Answer the newest candle of each frame only; the others are its context.
     between_batches : callable
         Called now and then; what it raises ends the work (deadline, client gone).
+    known : Known, optional
+        Features computed before from the same frames; new ones are added, so that a second line need not.
     """
+    known = {} if known is None else known
     step = timeframe_ms(timeframe)
-    open_ms = frame["date"].to_numpy()
-    n_rows = len(open_ms)
-    first = n_rows - 1 if last_only else 0
-    allowed = newest_allowed(np.array([each.valid_from_ms for each in versions], dtype=np.int64), open_ms + step)
-    values = np.full((n_rows, n_columns), np.nan, dtype=np.float32)
-    scored_by = np.full(n_rows, NONE, dtype=np.int32)
-    reasons = np.full(n_rows, NO_VERSION, dtype=np.int32)
-    features: dict[str, NDArray[np.float32]] = {}
-    for index in np.unique(allowed[first:]):
+    valid_from = np.array([each.valid_from_ms for each in versions], dtype=np.int64)
+    rows = [np.arange(len(frame) - 1 if last_only else 0, len(frame)) for frame in frames]  # asked for, by frame
+    open_ms = [frame["date"].to_numpy()[mine] for frame, mine in zip(frames, rows, strict=True)]
+    allowed = [newest_allowed(valid_from, opened + step) for opened in open_ms]
+    block = np.repeat(np.arange(len(frames), dtype=np.int32), [len(mine) for mine in rows])
+    answer = Forecasts(
+        columns=tuple(columns),
+        block=block,
+        open_ms=np.concatenate(open_ms),
+        values=np.full((len(block), len(columns)), np.nan, dtype=np.float32),
+        version=np.full(len(block), NONE, dtype=np.int32),
+        versions=tuple(each.version for each in versions),
+        reason_codes=np.full(len(block), NO_VERSION, dtype=np.int32),
+    )
+    offsets = np.cumsum([0, *(len(mine) for mine in rows)])
+    for index in np.unique(np.concatenate(allowed)):
         if index == NONE:
             continue
-        version = versions[index]
-        mine = np.flatnonzero(allowed == index)
-        mine = mine[mine >= first]
-        usable = usable_rows(frame, timeframe, version)
-        reasons[mine] = np.where(mine < version.warmup + version.context_length - 1, WARMUP, GAP)
-        ends = mine[usable[mine]]
-        if not len(ends):
+        version, work = versions[index], Work(versions[index])
+        for k, frame in enumerate(frames):
+            chosen = np.flatnonzero(allowed[k] == index)
+            mine, places = rows[k][chosen], offsets[k] + chosen
+            usable = usable_rows(frame, timeframe, version)[mine]
+            answer.reason_codes[places] = np.where(mine < version.warmup + version.context_length - 1, WARMUP, GAP)
+            if usable.any():
+                if (version.feature_digest, k) not in known:
+                    known[version.feature_digest, k] = version.features(frame)
+                work.add(
+                    known[version.feature_digest, k], mine[usable], open_ms[k][chosen[usable]] // step, places[usable]
+                )
+        if not work.places:
             continue
-        if version.feature_digest not in features:
-            features[version.feature_digest] = version.features(frame)
-        start, stop = ends[0] - version.context_length + 1, ends[-1] + 1
-        scaled = version.scaled(features[version.feature_digest][start:stop])
-        answers = run_aligned(version, scaled, ends - start, open_ms[ends] // step, n_columns, between_batches)
-        finite = np.isfinite(answers).all(1)
-        values[ends[finite]] = answers[finite]
-        scored_by[ends[finite]] = index
-        reasons[ends] = np.where(finite, NONE, NOT_FINITE)
-    names = tuple(each.version for each in versions)
-    return Forecasts(open_ms[first:], values[first:], scored_by[first:], names, reasons[first:])
+        places = np.concatenate(work.places)
+        values = run_aligned(version, *work.joined(), len(columns), between_batches)
+        finite = np.isfinite(values).all(1)
+        answer.values[places[finite]] = values[finite]
+        answer.version[places[finite]] = index
+        answer.reason_codes[places] = np.where(finite, NONE, NOT_FINITE)
+    return answer
+
+
+class Work:
+    """What one version has to score: scaled rows of several frames below one another, and where windows end in them."""
+
+    def __init__(self, version: Scorer) -> None:
+        self.version = version
+        self.scaled: list[NDArray[np.float32]] = []
+        self.ends: list[NDArray[np.int64]] = []
+        self.slots: list[NDArray[np.int64]] = []  # absolute numbers of the candles
+        self.places: list[NDArray[np.int64]] = []  # rows of the answer
+        self.height = 0
+
+    def add(
+        self,
+        features: NDArray[np.float32],
+        ends: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> None:
+        start, stop = ends[0] - self.version.context_length + 1, ends[-1] + 1
+        self.scaled.append(self.version.scaled(features[start:stop]))
+        self.ends.append(ends - start + self.height)
+        self.slots.append(slots)
+        self.places.append(places)
+        self.height += int(stop - start)
+
+    def joined(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        scaled = self.scaled[0] if len(self.scaled) == 1 else np.concatenate(self.scaled)
+        return scaled, np.concatenate(self.ends), np.concatenate(self.slots)
 
 
 def usable_rows(frame: pd.DataFrame, timeframe: str, version: Scorer) -> NDArray[np.bool_]:
@@ -148,8 +199,9 @@ def run_aligned(
     length = version.context_length
     windows = torch.from_numpy(scaled).unfold(0, length, 1).transpose(1, 2)  # (rows - L + 1, L, C), a view
     out = np.empty((len(ends), n_columns), dtype=np.float32)
-    groups = slots // BATCH
-    starts = np.flatnonzero(np.diff(groups, prepend=groups[0] - 1))
+    new_group = np.diff(slots // BATCH, prepend=-1) != 0
+    new_frame = np.diff(slots, prepend=-1) <= 0
+    starts = np.flatnonzero(new_group | new_frame)
     with torch.inference_mode():
         for start, stop in zip(starts, [*starts[1:], len(ends)], strict=True):
             between_batches()
@@ -160,8 +212,12 @@ def run_aligned(
     return out
 
 
-def stale(answer: Forecasts) -> Forecasts:
-    """Return the answer with every forecast withdrawn, because its candle is too old to trade on (DQ-6)."""
-    none = np.full_like(answer.version, NONE)
-    values = np.full_like(answer.values, np.nan)
-    return Forecasts(answer.open_ms, values, none, answer.versions, np.full_like(none, STALE))
+def withdrawn(answer: Forecasts, rows: NDArray[np.bool_], reason: int) -> Forecasts:
+    """Return the answer without the forecasts of these rows, and with the reason in their place."""
+    if not rows.any():
+        return answer
+    values = np.where(rows[:, None], np.float32(np.nan), answer.values)
+    version = np.where(rows, np.int32(NONE), answer.version)
+    return replace(
+        answer, values=values, version=version, reason_codes=np.where(rows, np.int32(reason), answer.reason_codes)
+    )

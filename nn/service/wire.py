@@ -1,5 +1,7 @@
 """What a forecast request says, and its JSON form. From: a body that the guard let in. To: `scoring`; answers back.
 
+A question is about blocks of candles, one per pair: JSON holds one, an Arrow stream for the newest candles several.
+
 The schemas are configs/contracts/forecast_request.v1.json and forecast_reply.v1.json; a test holds this file to them.
 Strict: unknown keys at any depth, NaN, Infinity and wrong types are refused with the reason (LIM-5).
 """
@@ -17,12 +19,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from ..data.quality import OHLCV, PRICES, BadCandles, check_prices, check_volume, open_times
-from ..data.targets import FORECAST_COLUMNS
 from ..data.timeframe import timeframe_ms
 from .errors import bad_request, too_large
 from .scoring import Forecasts
 
 MAX_ROWS = 500_000
+MAX_PAIRS = 200
 PAIR = r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?$"
 TIMEFRAME = r"^[1-9][0-9]{0,3}[mhd]$"
 DIGEST = r"^[0-9a-f]{64}$"
@@ -37,13 +39,16 @@ class Strict(BaseModel):
 
 
 class Parameters(Strict):
-    """Everything in a request but its candles."""
+    """Everything in a request but its pairs and candles."""
 
     schema_version: int = Field(ge=1, le=1)
-    pair: str = Field(pattern=PAIR)
     timeframe: str = Field(pattern=TIMEFRAME)
     as_of: AsOf = "each"
     feature_digest: str | None = Field(None, pattern=DIGEST)
+
+
+class OnePair(Parameters):
+    pair: str = Field(pattern=PAIR)
 
 
 class Candles(Strict):
@@ -55,27 +60,39 @@ class Candles(Strict):
     volume: list[Number]
 
 
-class JsonRequest(Parameters):
+class JsonRequest(OnePair):
     candles: Candles
 
 
 @dataclass(frozen=True)
-class Question:
-    """A checked request: the parameters, and closed candles as a frame with date (int64 milliseconds) and OHLCV."""
+class Block:
+    """Checked closed candles of one pair, oldest first: date (open time, int64 milliseconds) and OHLCV."""
 
     pair: str
+    frame: pd.DataFrame
+
+    @property
+    def open_ms(self) -> NDArray[np.int64]:
+        return self.frame["date"].to_numpy()
+
+
+@dataclass(frozen=True)
+class Question:
+    """A checked request: the parameters and at least one block of candles."""
+
+    blocks: tuple[Block, ...]
     timeframe: str
     as_of: AsOf
     feature_digest: str | None
-    frame: pd.DataFrame
+    by_pair: bool = False  # candles came with a column `pair`, and so do the answers
 
     @property
     def live(self) -> bool:
         return self.as_of == "latest"
 
     @property
-    def open_ms(self) -> NDArray[np.int64]:
-        return self.frame["date"].to_numpy()
+    def frames(self) -> tuple[pd.DataFrame, ...]:
+        return tuple(block.frame for block in self.blocks)
 
 
 def read_json(body: bytes) -> Question:
@@ -85,7 +102,8 @@ def read_json(body: bytes) -> Question:
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body is no JSON: {error.msg}") from None
     request = validated(JsonRequest, values)
-    return question(request, {name: getattr(request.candles, name) for name in ("date", *OHLCV)})
+    columns = {name: getattr(request.candles, name) for name in ("date", *OHLCV)}
+    return question(request, columns, {request.pair: slice(None)})
 
 
 def validated(model: type[Model], values: object) -> Model:
@@ -97,8 +115,20 @@ def validated(model: type[Model], values: object) -> Model:
         raise bad_request(f"{place}: {first['msg']}") from None
 
 
-def question(parameters: Parameters, columns: Mapping[str, object]) -> Question:
-    """Return the question after checking that its candles are candles: whole, ascending, on the grid, priced."""
+def question(
+    parameters: Parameters, columns: Mapping[str, object], rows: Mapping[str, slice], by_pair: bool = False
+) -> Question:
+    """Return the question after checking that its candles are candles: whole, ascending, on the grid, priced.
+
+    Parameters
+    ----------
+    columns : mapping of str to array-like
+        date (milliseconds) and OHLCV of all pairs, of one length.
+    rows : mapping of str to slice
+        The rows of each pair.
+    by_pair : bool
+        The candles came with a column `pair`.
+    """
     try:
         date = np.asarray(columns["date"], dtype=np.int64)
     except OverflowError:
@@ -113,15 +143,21 @@ def question(parameters: Parameters, columns: Mapping[str, object]) -> Question:
         raise too_large(f"{len(date)} rows, expected at most {MAX_ROWS}; split the work")
     if date.min() < 0 or date.max() > LAST_TIME_MS:
         raise bad_request("candles.date has values outside 1970..2100, expected milliseconds since 1970")
-    source = f"{parameters.pair} {parameters.timeframe}"
-    frame = pd.DataFrame({"date": date, **numbers})
+    whole = pd.DataFrame({"date": date, **numbers}, copy=False)
+    blocks = tuple(checked(pair, whole.iloc[part], parameters.timeframe) for pair, part in rows.items())
+    return Question(blocks, parameters.timeframe, parameters.as_of, parameters.feature_digest, by_pair)
+
+
+def checked(pair: str, frame: pd.DataFrame, timeframe: str) -> Block:
+    source = f"{pair} {timeframe}"
+    columns = {name: frame[name].to_numpy() for name in OHLCV}
     try:
-        times = open_times(frame, source, parameters.timeframe)
-        check_prices({name: numbers[name] for name in PRICES}, times, source)
-        check_volume(numbers["volume"], times, source)
+        times = open_times(frame, source, timeframe)
+        check_prices({name: columns[name] for name in PRICES}, times, source)
+        check_volume(columns["volume"], times, source)
     except BadCandles as error:
         raise bad_request(str(error)) from None
-    return Question(parameters.pair, parameters.timeframe, parameters.as_of, parameters.feature_digest, frame)
+    return Block(pair, frame)
 
 
 def write_json(asked: Question, answer: Forecasts) -> bytes:
@@ -136,7 +172,7 @@ def write_json(asked: Question, answer: Forecasts) -> bytes:
             "model_version": answer.versions[version] if version >= 0 else None,
             "reason": reasons[row],
         }
-        scored = answer.values[row] if version >= 0 else [None] * len(FORECAST_COLUMNS)
-        rows.append(head | dict(zip(FORECAST_COLUMNS, scored, strict=True)))
-    reply = {"schema_version": 1, "pair": asked.pair, "timeframe": asked.timeframe, "rows": rows}
+        scored = answer.values[row] if version >= 0 else [None] * len(answer.columns)
+        rows.append(head | dict(zip(answer.columns, scored, strict=True)))
+    reply = {"schema_version": 1, "pair": asked.blocks[0].pair, "timeframe": asked.timeframe, "rows": rows}
     return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)

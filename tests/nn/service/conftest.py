@@ -147,6 +147,12 @@ def arrow_table(frame: pd.DataFrame, **changes: str | None) -> pa.Table:
     return pa.table(columns, metadata={name: value for name, value in parameters.items() if value is not None})
 
 
+def pairs_table(frames: dict[str, pd.DataFrame], **changes: str | None) -> pa.Table:
+    """The Arrow form of a request for the newest candles of several pairs."""
+    whole = arrow_table(pd.concat(frames.values()), **({"pair": None, "as_of": "latest"} | changes))
+    return whole.append_column("pair", pa.array([pair for pair, frame in frames.items() for _ in range(len(frame))]))
+
+
 def stream_of(table: pa.Table, **options) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
@@ -170,6 +176,7 @@ class Kit:
     json_body = staticmethod(json_body)
     arrow_body = staticmethod(arrow_body)
     arrow_table = staticmethod(arrow_table)
+    pairs_table = staticmethod(pairs_table)
     stream_of = staticmethod(stream_of)
     read_reply = staticmethod(read_reply)
     first_scored = FEATURES.warmup + CONFIG.context_length - 1  # row of a frame without gaps
@@ -200,10 +207,14 @@ def chain(tmp_path_factory) -> ToyRegistry:
 
 @pytest.fixture
 def serve():
-    """Return a function that puts a service in front of a registry, with these settings; `now_ms` stands still."""
+    """Return a function that puts a service in front of a registry, with these settings; `now_ms` stands still.
+
+    Without it, candles keep a clock of their own, and none is stale or unclosed.
+    """
 
     def serve(registry: ToyRegistry, now_ms: int | None = None, keys: ApiKeys | None = None, **settings) -> Asker:
-        values = {"requests_per_second": 1000.0} | settings
+        replayed = {"stale_after_bars": None} if now_ms is None else {}
+        values = {"requests_per_second": 1000.0} | replayed | settings
         now = (lambda: now_ms / 1000) if now_ms is not None else (lambda: START.timestamp())
         return Asker(ForecastApp(registry.shelf(), keys or ApiKeys.of(API_KEY), ServiceSettings(**values), now=now))
 

@@ -1,6 +1,7 @@
 """Hostile Arrow bodies: refused with a reason, and never unpacked before their size is known (LIM-3, LIM-4, THR-16)."""
 
 import random
+import re
 import struct
 
 import numpy as np
@@ -17,6 +18,11 @@ def refusal(body):
     return caught.value
 
 
+def only_block(body):
+    [block] = read_arrow(body).blocks
+    return block
+
+
 def replaced(kit, name, column):
     table = kit.arrow_table(kit.candles(8))
     position = table.schema.get_field_index(name)
@@ -26,17 +32,17 @@ def replaced(kit, name, column):
 def test_dates_may_be_timestamps_or_milliseconds(kit):
     frame = kit.candles(20)
     dates = pa.array(frame["date"], pa.int64())
-    assert read_arrow(replaced(kit, "date", dates[:8])).open_ms.tolist() == frame["date"][:8].tolist()
+    assert only_block(replaced(kit, "date", dates[:8])).open_ms.tolist() == frame["date"][:8].tolist()
     asked = read_arrow(kit.arrow_body(frame, as_of="latest"))
-    assert (asked.pair, asked.timeframe, asked.as_of, asked.live) == ("BTC/USDT:USDT", "15m", "latest", True)
-    np.testing.assert_array_equal(asked.frame, frame)
+    assert (asked.blocks[0].pair, asked.timeframe, asked.as_of, asked.live) == ("BTC/USDT:USDT", "15m", "latest", True)
+    np.testing.assert_array_equal(asked.frames[0], frame)
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
 def test_compressed_batches_are_read(kit, compression):
     frame = kit.candles(500)
     asked = read_arrow(kit.stream_of(kit.arrow_table(frame), compression=compression))
-    np.testing.assert_array_equal(asked.frame, frame)
+    np.testing.assert_array_equal(asked.frames[0], frame)
 
 
 def test_many_batches_are_one_question(kit):
@@ -45,7 +51,7 @@ def test_many_batches_are_one_question(kit):
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=7)
-    np.testing.assert_array_equal(read_arrow(sink.getvalue().to_pybytes()).frame, frame)
+    np.testing.assert_array_equal(only_block(sink.getvalue().to_pybytes()).frame, frame)
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
@@ -212,3 +218,64 @@ def test_a_first_message_of_no_type_is_400_and_ends_no_process(kit):
         broken = bytearray(body)
         broken[offset : offset + 4] = b"\xff\xff\xff\x7f"
         assert refusal(bytes(broken)).status == 400
+
+
+def several(kit, *pairs, n_rows=8):
+    return {pair: kit.candles(n_rows + k, seed=k) for k, pair in enumerate(pairs)}
+
+
+def test_the_newest_candles_of_several_pairs_are_one_question(kit):
+    frames = several(kit, "BTC/USDT:USDT", "1000PEPE/USDT:USDT", "A/B")
+    asked = read_arrow(kit.stream_of(kit.pairs_table(frames), compression="zstd"))
+    assert [block.pair for block in asked.blocks] == list(frames)
+    assert (asked.by_pair, asked.live) == (True, True)
+    for block, frame in zip(asked.blocks, frames.values(), strict=True):
+        np.testing.assert_array_equal(block.frame, frame)
+
+
+def with_pairs(kit, pairs, frame=None, **changes):
+    frame = kit.candles(len(pairs)) if frame is None else frame
+    table = kit.arrow_table(frame, **({"pair": None, "as_of": "latest"} | changes))
+    return kit.stream_of(table.append_column("pair", pairs if isinstance(pairs, pa.Array) else pa.array(pairs)))
+
+
+SEVERAL = {
+    "a pair that comes twice": (lambda k: with_pairs(k, ["A/B", "C/D", "A/B"]), "row 2 is of A/B again"),
+    "a name that is none": (lambda k: with_pairs(k, ["A/B", "../x"]), "'../x'"),
+    "a name in lower case": (lambda k: with_pairs(k, ["a/B"]), "'a/B'"),
+    "a name with a line end": (lambda k: with_pairs(k, ["A/B\n"]), r"A/B\\n"),
+    "no name": (lambda k: with_pairs(k, ["A/B", None]), "nulls"),
+    "names as a dictionary": (lambda k: with_pairs(k, pa.array(["A/B"] * 3).dictionary_encode()), "dictionary"),
+    "names as bytes": (lambda k: with_pairs(k, pa.array([b"A/B"])), "binary"),
+    "history": (lambda k: with_pairs(k, ["A/B"], as_of="each"), "as_of must be latest"),
+    "as_of left out": (lambda k: with_pairs(k, ["A/B"], as_of=None), "as_of must be latest"),
+    "a pair in the metadata too": (lambda k: with_pairs(k, ["A/B"], pair="A/B"), "pair: Extra inputs"),
+    "rows of a pair out of order": (
+        lambda k: with_pairs(k, ["A/B"] * 2 + ["C/D"] * 2, k.candles(4).iloc[[0, 1, 3, 2]]),
+        "C/D 15m: row 1",
+    ),
+    "a price of the second pair": (
+        lambda k: with_pairs(k, ["A/B"] * 2 + ["C/D"], k.candles(3).assign(low=[1.0, 1.0, 0.0])),
+        "C/D 15m: row 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_pairs_that_do_not_fit_together_are_400(kit, name):
+    """LIM-5: pair by pair as strict as one alone."""
+    body, said = SEVERAL[name]
+    found = refusal(body(kit))
+    assert found.status == 400
+    assert re.search(said, found.reason), found.reason
+
+
+def test_more_pairs_than_allowed_are_413(kit):
+    assert len(read_arrow(with_pairs(kit, [f"A{k}/B" for k in range(200)])).blocks) == 200
+    assert refusal(with_pairs(kit, [f"A{k}/B" for k in range(201)])).status == 413
+
+
+def test_names_that_unpack_to_much_are_413(kit):
+    """LIM-4: a column of words may not hold more than names could."""
+    body = with_pairs(kit, ["A" * 100] * 500)
+    assert refusal(body).status == 413

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from nn.data.targets import FORECAST_COLUMNS
 from nn.service.scoring import BATCH, REASONS, newest_allowed, score
 
-N = len(FORECAST_COLUMNS)
 RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -35,7 +34,7 @@ def test_the_newest_version_that_was_valid_at_the_close_is_chosen(valid_from, cl
 
 def test_each_candle_is_scored_by_the_version_of_its_close(versions, kit):
     """A version valid from the open of candle 200 first scores candle 199, which closes at that moment."""
-    answer = score(versions, kit.candles(300), "15m", N)
+    answer = score(versions, [kit.candles(300)], "15m", FORECAST_COLUMNS)
     assert answer.version[149 - 1] == -1
     assert REASONS[answer.reason_codes[148]] == "no_version"
     assert [answer.version[row] for row in (149, 198, 199, 258, 259, 299)] == [0, 0, 1, 1, 2, 2]
@@ -49,13 +48,13 @@ def test_rows_that_cannot_be_scored_say_why(registry, kit):
     versions = registry.shelf().line_of("15m").chain
     whole = kit.candles(300)
     holed = whole.drop(index=range(200, 204))  # four bars missing in a row
-    answer = score(versions, holed, "15m", N)
+    answer = score(versions, [holed], "15m", FORECAST_COLUMNS)
     reasons = answer.reasons
     assert reasons[: kit.first_scored] == ["warmup"] * kit.first_scored
     assert reasons[kit.first_scored : 200] == [None] * (200 - kit.first_scored)
     assert reasons[200 : 200 + 15] == ["gap"] * 15
     assert reasons[215:] == [None] * (296 - 215)
-    bridged = score(versions, whole.drop(index=range(200, 203)), "15m", N)  # three may be bridged
+    bridged = score(versions, [whole.drop(index=range(200, 203))], "15m", FORECAST_COLUMNS)  # three may be bridged
     assert set(bridged.reasons[kit.first_scored :]) == {None}
 
 
@@ -65,10 +64,13 @@ def test_a_forecast_does_not_depend_on_the_range_asked_for(versions, kit, data):
     """Same first candle, any end: the shared rows are bit-identical, and so is the last row asked alone."""
     frame = kit.candles(330, seed=data.draw(st.integers(0, 3)))
     cut = data.draw(st.integers(kit.first_scored + 1, 330))
-    whole, part = score(versions, frame, "15m", N), score(versions, frame[:cut], "15m", N)
+    whole, part = (
+        score(versions, [frame], "15m", FORECAST_COLUMNS),
+        score(versions, [frame[:cut]], "15m", FORECAST_COLUMNS),
+    )
     np.testing.assert_array_equal(bits(whole)[:cut], bits(part))
     np.testing.assert_array_equal(whole.version[:cut], part.version)
-    alone = score(versions, frame[:cut], "15m", N, last_only=True)
+    alone = score(versions, [frame[:cut]], "15m", FORECAST_COLUMNS, last_only=True)
     assert len(alone.open_ms) == 1
     np.testing.assert_array_equal(bits(alone)[0], bits(whole)[cut - 1])
 
@@ -76,7 +78,7 @@ def test_a_forecast_does_not_depend_on_the_range_asked_for(versions, kit, data):
 def test_another_chain_does_not_change_the_rows_of_a_version(versions, kit):
     """Batches of one version never hold windows of another: removing a version moves no other row's bits."""
     frame = kit.candles(300)
-    full, two = score(versions, frame, "15m", N), score(versions[:2], frame, "15m", N)
+    full, two = score(versions, [frame], "15m", FORECAST_COLUMNS), score(versions[:2], [frame], "15m", FORECAST_COLUMNS)
     same = full.version < 2
     np.testing.assert_array_equal(bits(full)[same], bits(two)[same])
 
@@ -87,7 +89,7 @@ def test_a_batch_of_forecasts_agrees_with_the_model_asked_directly(versions, kit
 
     version, frame = versions[0], kit.candles(190)
     scaled = version.scaled(version.features(frame))
-    answer = score(versions[:1], frame, "15m", N)
+    answer = score(versions[:1], [frame], "15m", FORECAST_COLUMNS)
     for row in (149, 170, 189):
         window = torch.from_numpy(scaled[row - 15 : row + 1].copy())[None]
         np.testing.assert_allclose(answer.values[row], version.forecast(window)[0].numpy(), rtol=1e-5, atol=1e-7)
@@ -108,7 +110,7 @@ def test_a_forecast_that_is_not_finite_is_withheld(versions, kit):
             out[BATCH // 2, 5] = float("nan")
             return out
 
-    answer = score([Broken(versions[0])], kit.candles(260), "15m", N)
+    answer = score([Broken(versions[0])], [kit.candles(260)], "15m", FORECAST_COLUMNS)
     withheld = [row for row, reason in enumerate(answer.reasons) if reason == "not_finite"]
     assert len(withheld) >= 3
     assert np.isnan(answer.values[withheld]).all()
@@ -118,7 +120,7 @@ def test_a_forecast_that_is_not_finite_is_withheld(versions, kit):
 def test_prices_that_overflow_give_no_forecast(versions, kit):
     frame = kit.candles(300)
     frame.loc[250:, ["open", "high", "low", "close"]] = 1e308
-    answer = score(versions, frame, "15m", N)
+    answer = score(versions, [frame], "15m", FORECAST_COLUMNS)
     assert np.isfinite(answer.values[answer.scored]).all()
 
 
@@ -130,4 +132,38 @@ def test_work_between_batches_can_be_ended(versions, kit):
         raise EndedError
 
     with pytest.raises(EndedError):
-        score(versions, kit.candles(300), "15m", N, between_batches=end)
+        score(versions, [kit.candles(300)], "15m", FORECAST_COLUMNS, between_batches=end)
+
+
+def test_a_candle_asked_together_with_other_pairs_has_the_same_bits(versions, kit):
+    """Several frames in one call: each row as if its frame had been asked alone."""
+    frames = [kit.candles(rows, seed=seed) for seed, rows in enumerate((300, 290, 120, 299, 300))]
+    frames[3] = frames[3].drop(index=range(280, 284)).reset_index(drop=True)
+    for last_only in (True, False):
+        together = score(versions, frames, "15m", FORECAST_COLUMNS, last_only)
+        assert together.block.tolist() == sorted(together.block.tolist())
+        for k, frame in enumerate(frames):
+            alone = score(versions, [frame], "15m", FORECAST_COLUMNS, last_only)
+            mine = together.block == k
+            np.testing.assert_array_equal(bits(together)[mine], bits(alone))
+            np.testing.assert_array_equal(together.open_ms[mine], alone.open_ms)
+            assert [r for r, m in zip(together.reasons, mine, strict=True) if m] == alone.reasons
+        assert {None, "no_version" if last_only else "gap"} <= set(together.reasons)
+
+
+def test_features_are_computed_once_for_two_lines(versions, kit):
+    """A second line that reads the same features takes those of the first."""
+    known = {}
+    frames = [kit.candles(300), kit.candles(300, seed=1)]
+    first = score(versions, frames, "15m", FORECAST_COLUMNS, known=known)
+    assert sorted(known) == [(kit.features.digest, 0), (kit.features.digest, 1)]
+
+    class Blind:
+        def __getattr__(self, name):
+            if name == "features":
+                raise AssertionError("computed again")
+            return getattr(versions[0], name)
+
+    second = score([Blind()], frames, "15m", FORECAST_COLUMNS, known=known)
+    same = first.version == 0
+    np.testing.assert_array_equal(bits(second)[same], bits(first)[same])

@@ -219,3 +219,36 @@ def test_a_reason_names_value_and_expectation(ask, kit):
 def test_a_pair_of_the_pattern_is_let_in(ask, kit):
     for pair in ("BTC/USDT", "1000PEPE/USDT:USDT"):
         assert ask.json(kit.candles(8), pair=pair).status_code == 200
+
+
+def test_several_pairs_get_a_row_each(ask, kit):
+    """One request for many pairs, by the champion, the same bits as each pair asked alone."""
+    frames = {f"{name}/USDT:USDT": kit.candles(290 + k, seed=k) for k, name in enumerate(("BTC", "ETH", "SOL"))}
+    frames["NEW/USDT:USDT"] = kit.candles(300)[260:]
+    response = ask.arrow(kit.stream_of(kit.pairs_table(frames)))
+    table = kit.read_reply(response.content)
+    assert table.column_names == ["pair", "date", "model_version", "reason", *FORECAST_COLUMNS]
+    assert b"pair" not in table.schema.metadata
+    assert table["pair"].to_pylist() == list(frames)
+    assert table["reason"].to_pylist() == [None, None, None, "warmup"]
+    for row, (pair, frame) in zip(table.to_pylist(), frames.items(), strict=True):
+        alone = kit.read_reply(ask.arrow(kit.arrow_body(frame, pair=pair, as_of="latest")).content)
+        assert alone.to_pylist() == [{name: value for name, value in row.items() if name != "pair"}]
+
+
+def test_a_newest_candle_that_has_not_closed_gets_no_live_forecast(chain, serve, kit):
+    """DQ-2: it would be scored on a price that is still moving; two seconds between clocks are forgiven."""
+    frame = kit.candles(280)
+    close = int(frame["date"].iloc[-1]) + kit.bar_ms
+    for early_ms, reason in ((2000, None), (2001, "unclosed")):
+        ask = serve(chain, now_ms=close - early_ms)
+        [row] = ask.json(frame, as_of="latest").json()["rows"]
+        assert (row["reason"], row["future_return_1h"] is None) == (reason, reason is not None)
+
+
+def test_of_several_pairs_only_the_stale_ones_are_withheld(chain, serve, kit):
+    frames = {"BTC/USDT": kit.candles(280), "ETH/USDT": kit.candles(290)}
+    close = int(frames["ETH/USDT"]["date"].iloc[-1]) + kit.bar_ms
+    table = kit.read_reply(serve(chain, now_ms=close).arrow(kit.stream_of(kit.pairs_table(frames))).content)
+    assert table["reason"].to_pylist() == ["stale", None]
+    assert table["future_return_1h"].is_null().to_pylist() == [True, False]
