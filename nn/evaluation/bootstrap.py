@@ -80,3 +80,34 @@ def block_bootstrap(
         raise ValueError(f"only {len(found)} of {n_resamples} resamples give a number")
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(statistic(np.arange(n_rows))), float(low), float(high))
+
+
+def block_counts(
+    n_rows: int, block_rows: float, draw: np.random.Generator, n_resamples: int = 1000
+) -> NDArray[np.uint8]:
+    """Return how often each row is in each resample (n_resamples, n_rows); see `block_indices`.
+
+    A figure that follows from sums over rows needs no more than these counts: one matrix product gives the sums of all
+    resamples. The same counts for two forecasters compare them on the same moments.
+    """
+    counts = np.empty((n_resamples, n_rows), dtype=np.uint8)
+    for each in counts:
+        drawn = np.bincount(block_indices(n_rows, block_rows, draw), minlength=n_rows)
+        each[:] = np.minimum(drawn, 255)  # 255 times the same moment: does not happen
+    return counts
+
+
+def resampled_sums(counts: NDArray[np.uint8], sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums (n_resamples, K) of every resample, given those of each moment (n_rows, K)."""
+    step = max(1, 4_000_000 // max(counts.shape[1], 1))  # resamples made float64 at a time
+    parts = [counts[start : start + step].astype(np.float64) @ sums for start in range(0, len(counts), step)]
+    return np.concatenate(parts)
+
+
+def percentiles(value: float, found: NDArray[np.float64], confidence: float = 0.95) -> Interval:
+    """Return a value with the range of its resamples; NaN at both ends where fewer than half of them give a number."""
+    finite = found[np.isfinite(found)]
+    if len(finite) < max(len(found) / 2, 1):
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high))
