@@ -3,11 +3,14 @@
 From: the folders under $CANDLEWRIGHT_REGISTRY. To: `app`, which takes a line once per request and keeps it to the end.
 
 A background thread looks for changed files, loads the candidate aside and swaps one reference. A candidate that fails
-is refused with a log line and the old line keeps serving; so is an alias file with a lower serial than the last one.
+is refused with a log line and the old line keeps serving; so is an alias file older than the last one, or one of the
+same number that says something else.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import threading
@@ -77,9 +80,9 @@ class Shelf:
                 return choice[0]
         if found:
             raise Refused(503, "no_model", f"several model lines serve {timeframe}, none is called {name}")
-        for refusal in self.refusals():
-            raise refusal
-        raise Refused(503, "no_model", f"no {PREFIX[kind]} model line serves timeframe {timeframe}")
+        place = self.places.get(name, Place())
+        refusal = self.refusal or (place.refusal if place.line is None else None)
+        raise refusal or Refused(503, "no_model", f"no {PREFIX[kind]} model line serves timeframe {timeframe}")
 
     def refusals(self) -> list[Refused]:
         """Return why nothing at all, or nothing of some line, is served."""
@@ -145,6 +148,7 @@ def exchange(place: Place, folder: Path, keys: Keys, serials: Serials) -> None:
     serial = None if place.line is None else place.line.serial
     try:
         candidate = load_line(folder, keys, newer_than=serials.highest(folder.name, serial))
+        serials.check(folder.name, candidate.serial, said_by(candidate))
     except (ModelRefused, OSError) as error:
         status, word = (409, "layout_mismatch") if isinstance(error, LayoutMismatch) else (503, "no_model")
         place.refusal = Refused(status, word, f"model line {folder.name} was refused; the log of the service says why")
@@ -152,11 +156,17 @@ def exchange(place: Place, folder: Path, keys: Keys, serials: Serials) -> None:
         logger.error("model line %s refused: %s; %s", folder.name, error, kept)
         return
     place.line, place.refusal = candidate, None
-    serials.saw(folder.name, candidate.serial)
+    serials.saw(folder.name, candidate.serial, said_by(candidate))
     logger.info(
         "model line %s serves: serial %d, %d versions in its chain, champion %s",
         candidate.name, candidate.serial, len(candidate.chain), candidate.aliases.get(CHAMPION, "none"),
     )  # fmt: skip
+
+
+def said_by(line: Line) -> str:
+    """Return the SHA-256 of what the alias file of a line says, however it is written."""
+    content = [line.serial, sorted(line.aliases.items()), [version.version for version in line.chain]]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def stamp_of(folder: Path) -> Stamp:
