@@ -1,0 +1,39 @@
+"""How much better an action was than what was expected, from rewards and values (Schulman et al. 2016, eq. 16).
+
+From: `rollout`. To: `ppo`. An end of data is no ruin: where an episode was truncated the value of its last observation
+stands for what would have come (PPO-7); where it terminated nothing comes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+def generalized_advantage(
+    rewards: Floats, values: Floats, terminated: Bools, ended: Bools, gamma: float, lambda_: float
+) -> Floats:
+    """Return advantages (T, N); the targets of the values are advantages + values[:-1].
+
+    Parameters
+    ----------
+    rewards : ndarray of float32, shape (T, N)
+    values : ndarray of float32, shape (T + 1, N)
+        Of the observation before each step, and of the one after the last. After a step that ended an episode, the next
+        row is of its final observation (Gymnasium's next-step autoreset).
+    terminated, ended : ndarray of bool, shape (T, N)
+        Ended for good; ended at all, truncations included.
+    gamma, lambda_ : float
+        Discount and the mean's decay, in [0, 1].
+    """
+    deltas = rewards + gamma * np.where(terminated, 0, values[1:]) - values[:-1]
+    carry = np.where(ended, np.float32(0), np.float32(gamma * lambda_))
+    advantages = np.empty_like(deltas)
+    running = np.zeros_like(deltas[0])
+    for step in range(len(deltas) - 1, -1, -1):
+        running = deltas[step] + carry[step] * running
+        advantages[step] = running
+    return advantages
