@@ -19,21 +19,27 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from ..data.targets import FORECAST_COLUMNS
 from ..data.timeframe import timeframe_ms
+from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from .arrow import read_arrow, write_arrow
 from .body import ARROW, JSON, LIMITS, read_body
 from .errors import Refused
 from .guard import Guard, content_type
 from .keys import ApiKeys
 from .metrics import Metrics
-from .scoring import STALE, UNCLOSED, Forecasts, score, withdrawn
+from .places import HISTORY, LIVE
+from .reply import Reply, reply_of
+from .scoring import STALE, UNCLOSED, Forecasts, Known, score, withdrawn
 from .settings import ServiceSettings
 from .shelf import Shelf
 from .versions import Line, ServedVersion
 from .wire import Question, read_json, write_json
 
-BEST_ACTION = [FORECAST_COLUMNS.index(f"best_action_{action}") for action in ("long", "short", "hold")]
+ANSWERED_BY = {  # the kinds of line that each address asks
+    "/forecast": (UNIFIED_PATCHTST,),
+    "/direction": (DIRECTION,),
+    "/predict": (UNIFIED_PATCHTST, DIRECTION),
+}
 CLOCK_TOLERANCE_MS = 2000  # a candle may close by the exchange's clock a little before it does by ours
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -53,7 +59,7 @@ class ForecastApp:
         self.live_places = CapacityLimiter(settings.max_concurrency)
         self.bulk_places = CapacityLimiter(settings.bulk_concurrency)
         routes = [
-            Route("/forecast", self.forecast, methods=["POST"]),
+            *(Route(path, self.ask, methods=["POST"]) for path in ANSWERED_BY),
             Route("/models", self.models, methods=["GET"]),
             Route("/metrics", self.metrics_text, methods=["GET"]),
             Route("/livez", self.livez, methods=["GET"]),
@@ -61,23 +67,26 @@ class ForecastApp:
         ]
         self.asgi: ASGIApp = Guard(Router(routes), keys, settings, self.metrics)
 
-    async def forecast(self, request: Request) -> Response:
-        kind = content_type(request.scope)
+    async def ask(self, request: Request) -> Response:
+        path, kind = request.scope["path"], content_type(request.scope)
         body = await read_body(request.receive, LIMITS[kind], self.settings.body_timeout_s)
         started = time.perf_counter()
         asked = await to_thread.run_sync(read_arrow if kind == ARROW else read_json, body, limiter=self.live_places)
         del body
-        line = self.shelf.line_of(asked.timeframe)  # one line for the whole answer, whatever is swapped meanwhile
-        versions = choose_versions(asked, line)
+        request.scope["ticket"].move(LIVE if asked.live else HISTORY)
+        # each line is taken once for the whole answer, whatever is swapped meanwhile
+        lines = tuple(self.shelf.line_of(asked.timeframe, each) for each in ANSWERED_BY[path])
+        versions = tuple(choose_versions(asked, line) for line in lines)
         limit_s = self.settings.live_timeout_s if asked.live else self.settings.bulk_timeout_s
         async with self.place(request, asked.live, limit_s) as in_time:
-            answer = await to_thread.run_sync(
-                self.answer, asked, line, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
+            found = await to_thread.run_sync(
+                self.answer, asked, lines, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
             )
-            content = await to_thread.run_sync(encode, kind, asked, answer, line, limiter=self.live_places)
+            reply = await to_thread.run_sync(reply_of, found, lines, limiter=self.live_places)
+            content = await to_thread.run_sync(encode, kind, asked, reply, limiter=self.live_places)
         self.metrics.latency.observe(time.perf_counter() - started)
-        self.metrics.requests.labels("forecast").inc()
-        self.metrics.count_actions(answer.values[answer.scored][:, BEST_ACTION], asked.live, self.now())
+        self.metrics.requests.labels(path[1:]).inc()
+        self.metrics.count_signals(reply.signal, reply.probability, asked.live, self.now())
         return Response(content, media_type=kind)
 
     @asynccontextmanager
@@ -112,10 +121,19 @@ class ForecastApp:
         return in_time
 
     def answer(
-        self, asked: Question, line: Line, versions: tuple[ServedVersion, ...], in_time: Callable[[], None]
-    ) -> Forecasts:
-        found = score(versions, asked.frames, asked.timeframe, line.columns, asked.live, in_time)
-        return self.timely(asked, found) if asked.live else found
+        self,
+        asked: Question,
+        lines: tuple[Line, ...],
+        versions: tuple[tuple[ServedVersion, ...], ...],
+        in_time: Callable[[], None],
+    ) -> tuple[Forecasts, ...]:
+        """Return what each line says of the same candles; features that both read are computed once."""
+        known: Known = {}
+        found = (
+            score(chosen, asked.frames, asked.timeframe, line.columns, asked.live, in_time, known)
+            for line, chosen in zip(lines, versions, strict=True)
+        )
+        return tuple(self.timely(asked, each) if asked.live else each for each in found)
 
     def timely(self, asked: Question, found: Forecasts) -> Forecasts:
         """Withdraw forecasts of candles that closed too long ago (DQ-6) or have not closed yet (DQ-2).
@@ -158,8 +176,8 @@ def choose_versions(asked: Question, line: Line) -> tuple[ServedVersion, ...]:
     return versions
 
 
-def encode(kind: str, asked: Question, answer: Forecasts, line: Line) -> bytes:
-    return write_arrow(asked, answer, line.chain_digest) if kind == ARROW else write_json(asked, answer)
+def encode(kind: str, asked: Question, reply: Reply) -> bytes:
+    return write_arrow(asked, reply) if kind == ARROW else write_json(asked, reply)
 
 
 async def set_when_gone(request: Request, abandoned: threading.Event) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..data.quality import OHLCV
 from .errors import Refused, bad_request, too_large
-from .scoring import Forecasts
+from .reply import Reply, Words
 from .wire import MAX_PAIRS, MAX_ROWS, PAIR, OnePair, Parameters, Question, question, validated
 
 COLUMN_TYPES = {"date": (pa.timestamp("ms", tz="UTC"), pa.int64()), "pair": (pa.string(),)}  # others are float64
@@ -181,23 +181,17 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
-def write_arrow(asked: Question, answer: Forecasts, chain_digest: str) -> bytes:
-    """Return the answer as an Arrow stream: one row per candle, null where no version scored it."""
-    unscored = answer.version < 0
-    columns = {}
-    metadata = {"schema_version": "1", "timeframe": asked.timeframe, "chain_digest": chain_digest}
+def write_arrow(asked: Question, reply: Reply) -> bytes:
+    """Return the answer as an Arrow stream: one row per candle, null where there is no number or word."""
+    columns: dict[str, pa.Array] = {}
+    metadata = {"schema_version": "1", "timeframe": asked.timeframe} | reply.digests
     if asked.by_pair:
-        columns["pair"] = _words(answer.block, tuple(block.pair for block in asked.blocks))
+        columns["pair"] = _words(Words(reply.block, tuple(block.pair for block in asked.blocks)))
     else:
         metadata["pair"] = asked.blocks[0].pair
-    columns |= {
-        "date": pa.array(answer.open_ms, type=pa.int64()).cast(REPLY_TIME),
-        "model_version": _words(answer.version, answer.versions),
-        "reason": _words(answer.reason_codes, answer.reason_words),
-    }
-    for index, name in enumerate(answer.columns):
-        column: NDArray[np.float32] = np.ascontiguousarray(answer.values[:, index])
-        columns[name] = pa.array(column, type=pa.float32(), mask=unscored)
+    columns["date"] = pa.array(reply.open_ms, type=pa.int64()).cast(REPLY_TIME)
+    for name, column in reply.columns.items():
+        columns[name] = _words(column) if isinstance(column, Words) else _numbers(column)
     table = pa.table(columns, metadata=metadata)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -205,6 +199,10 @@ def write_arrow(asked: Question, answer: Forecasts, chain_digest: str) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _words(codes: NDArray[np.int32], words: tuple[str, ...]) -> pa.Array:
-    indices = pa.array(codes, type=pa.int32(), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(words, type=pa.string())).cast(REPLY_WORD)
+def _numbers(column: NDArray[np.float32]) -> pa.Array:
+    return pa.array(np.ascontiguousarray(column), type=pa.float32(), from_pandas=True)  # NaN is null
+
+
+def _words(column: Words) -> pa.Array:
+    indices = pa.array(column.codes, type=pa.int32(), mask=column.codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(column.words, type=pa.string())).cast(REPLY_WORD)

@@ -19,6 +19,7 @@ from .body import ARROW, JSON
 from .errors import Refused
 from .keys import ApiKeys
 from .metrics import Metrics
+from .places import Places
 from .settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class Endpoint:
 
 ENDPOINTS = {
     "/forecast": Endpoint(("POST",), content_types=(JSON, ARROW)),
+    "/direction": Endpoint(("POST",), content_types=(JSON, ARROW)),
+    "/predict": Endpoint(("POST",), content_types=(JSON, ARROW)),
     "/models": Endpoint(("GET",)),
     "/metrics": Endpoint(("GET",)),
     "/livez": Endpoint(("GET", "HEAD"), keyed=False),
@@ -41,15 +44,15 @@ ENDPOINTS = {
 
 
 class TokenBucket:
-    """Lets `rate` requests through per second, and as many in one burst."""
+    """Lets `rate` requests through per second on average, and at most `burst` at once."""
 
-    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
-        self.rate, self.clock = rate, clock
-        self.tokens, self.filled_at = max(rate, 1.0), clock()
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float]) -> None:
+        self.rate, self.burst, self.clock = rate, burst, clock
+        self.tokens, self.filled_at = self.burst, clock()
 
     def take(self) -> bool:
         now = self.clock()
-        self.tokens = min(max(self.rate, 1.0), self.tokens + (now - self.filled_at) * self.rate)
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
         if self.tokens < 1:
             return False
@@ -70,9 +73,9 @@ class Guard:
     ) -> None:
         self.app, self.keys, self.metrics = app, keys, metrics
         self.allowed_hosts = {host.lower() for host in settings.allowed_hosts}
-        self.max_concurrency = settings.max_concurrency
-        self.buckets = [TokenBucket(settings.requests_per_second, clock) for _ in keys.digests]
-        self.in_progress = 0
+        self.places = Places(settings)
+        rate, burst = settings.requests_per_second, settings.requests_burst
+        self.buckets = [TokenBucket(rate, burst, clock) for _ in keys.digests]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -81,12 +84,12 @@ class Guard:
             return
         answer = Answer(send)
         try:
-            self.check(scope)
-            self.in_progress += 1
-            try:
+            endpoint = self.check(scope)
+            if endpoint.keyed:
+                with self.places.ticket() as ticket:
+                    await self.app({**scope, "ticket": ticket}, receive, answer)
+            else:
                 await self.app(scope, receive, answer)
-            finally:
-                self.in_progress -= 1
         except Refused as refusal:
             self.metrics.errors.labels(refusal.error).inc()
             level = logging.DEBUG if refusal.error == "not_ready" else logging.WARNING  # probes ask again and again
@@ -99,8 +102,8 @@ class Guard:
             logger.exception("%s %s failed", scope["method"], known_path(scope))
             await answer.refuse(Refused(500, "internal", "the service failed on this request; its log says how"))
 
-    def check(self, scope: Scope) -> None:
-        """Raise `Refused` unless this request may go in; the cheapest and least telling checks come first."""
+    def check(self, scope: Scope) -> Endpoint:
+        """Return what is asked; raise `Refused` unless it may go in. The cheapest, least telling checks come first."""
         headers = Headers(scope=scope)
         self.check_host(headers)
         endpoint = ENDPOINTS.get(scope["path"])
@@ -114,8 +117,7 @@ class Guard:
             raise Refused(405, "method_not_allowed", f"this path takes {', '.join(endpoint.methods)}")
         if endpoint.content_types:
             check_content_type(headers, endpoint.content_types)
-        if endpoint.keyed and self.in_progress >= self.max_concurrency:
-            raise Refused(429, "overload", f"{self.max_concurrency} requests are in progress already")
+        return endpoint
 
     def check_host(self, headers: Headers) -> None:
         hosts = headers.getlist("host")

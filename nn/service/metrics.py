@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from .decision import SIGNALS
+
 disable_created_metrics()  # every counter would otherwise be two series
 
-SIGNALS = ("BUY", "SELL", "HOLD")  # best_action long, short, hold
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # seconds
-CONFIDENCE_BUCKETS = tuple(tenth / 10 for tenth in range(4, 10))  # of the most probable of three actions
+CONFIDENCE_BUCKETS = tuple(tenth / 10 for tenth in range(4, 10))  # of the most probable of three classes
 
 
 class LoadedModels:
@@ -55,13 +56,13 @@ class Metrics:
         )
         self.predictions = Counter(
             "candlewright_predictions",
-            "Candles scored, by the most probable action.",
+            "Candles scored, by the signal or the most probable class.",
             ["signal"],
             registry=self.registry,
         )
         self.confidence = Histogram(
             "candlewright_prediction_confidence",
-            "Probability of the most probable action, live forecasts only.",
+            "Probability of that signal or class, live answers only.",
             buckets=CONFIDENCE_BUCKETS,
             registry=self.registry,
         )
@@ -71,14 +72,17 @@ class Metrics:
             registry=self.registry,
         )
 
-    def count_actions(self, best_action: NDArray[np.float32], live: bool, now_s: float) -> None:
-        """Count scored candles by action; `best_action` is (rows, 3): long, short, hold."""
-        if not len(best_action):
+    def count_signals(
+        self, signals: NDArray[np.integer], probabilities: NDArray[np.float32], live: bool, now_s: float
+    ) -> None:
+        """Count scored candles by signal, an index into SIGNALS with its probability."""
+        if not len(signals):
             return
-        for signal, count in zip(SIGNALS, np.bincount(best_action.argmax(1), minlength=3), strict=True):
+        for signal, count in zip(SIGNALS, np.bincount(signals, minlength=len(SIGNALS)), strict=True):
             self.predictions.labels(signal).inc(int(count))
         if live:
-            self.confidence.observe(float(best_action[-1].max()))
+            for probability in probabilities:
+                self.confidence.observe(float(probability))
         self.last_success.set(now_s)
 
     def text(self) -> bytes:

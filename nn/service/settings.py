@@ -23,9 +23,11 @@ class BadSettings(ValueError):
 class ServiceSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_concurrency: PositiveInt = 32  # requests in progress; the next gets 429 at once (SRV-8)
-    requests_per_second: PositiveFloat = 60.0  # per key (LIM-6)
+    max_concurrency: PositiveInt = 32  # live requests in progress; the next gets 429 at once (SRV-8)
+    requests_per_second: PositiveFloat = 60.0  # per key, on average (LIM-6)
+    requests_burst: PositiveInt = 240  # per key, at once: bots that share a key ask in the second a candle closes
     bulk_concurrency: PositiveInt = 2  # requests over history that score at the same time (LIM-6)
+    bulk_waiting: PositiveInt = 16  # more of them that wait for their turn; the next gets 429 at once
     live_timeout_s: PositiveFloat = 2.0  # scoring of the newest candle
     bulk_timeout_s: PositiveFloat = 60.0  # waiting for a place and scoring, over history
     body_timeout_s: PositiveFloat = 10.0  # from the first byte of a body to its last

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 from ..data.quality import OHLCV, PRICES, BadCandles, check_prices, check_volume, open_times
 from ..data.timeframe import timeframe_ms
 from .errors import bad_request, too_large
-from .scoring import Forecasts
+from .reply import Reply, Words
 
 MAX_ROWS = 500_000
 MAX_PAIRS = 200
@@ -160,19 +160,12 @@ def checked(pair: str, frame: pd.DataFrame, timeframe: str) -> Block:
     return Block(pair, frame)
 
 
-def write_json(asked: Question, answer: Forecasts) -> bytes:
+def write_json(asked: Question, reply: Reply) -> bytes:
     """Return the answer as JSON: one row per candle, numbers in the shortest form that reads back to the same bits."""
-    rows, reasons = [], answer.reasons
-    close_ms = answer.open_ms + timeframe_ms(asked.timeframe)
-    for row, opened in enumerate(answer.open_ms):
-        version = int(answer.version[row])
-        head = {
-            "date": opened,
-            "close_time": close_ms[row],
-            "model_version": answer.versions[version] if version >= 0 else None,
-            "reason": reasons[row],
-        }
-        scored = answer.values[row] if version >= 0 else [None] * len(answer.columns)
-        rows.append(head | dict(zip(answer.columns, scored, strict=True)))
-    reply = {"schema_version": 1, "pair": asked.blocks[0].pair, "timeframe": asked.timeframe, "rows": rows}
-    return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
+    times = {"date": reply.open_ms, "close_time": reply.open_ms + timeframe_ms(asked.timeframe)}
+    columns = times | {
+        name: each.to_list() if isinstance(each, Words) else each for name, each in reply.columns.items()
+    }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    head = {"schema_version": 1, "pair": asked.blocks[0].pair, "timeframe": asked.timeframe}
+    return orjson.dumps(head | {"rows": rows}, option=orjson.OPT_SERIALIZE_NUMPY)  # which writes NaN as null

@@ -16,8 +16,10 @@ import pytest
 import torch
 from tradekernels.features import feature_set
 
-from nn.data.targets import FORECAST_COLUMNS, TARGET_NAMES
-from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
+from nn.data.targets import TARGET_NAMES
+from nn.models.build import empty_model
+from nn.models.direction import DirectionConfig
+from nn.models.unified import PatchTSTConfig
 from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
 from nn.service.app import ForecastApp
 from nn.service.keys import ApiKeys
@@ -34,6 +36,10 @@ CONFIG = PatchTSTConfig(
     n_features=len(FEATURES.names), context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1,
     d_ff=16, return_scale=(0.002, 0.004, 0.008, 0.016),
 )  # fmt: skip
+DIRECTION_CONFIG = DirectionConfig(
+    n_features=len(FEATURES.names), context_length=12, patch_lengths=(3, 6), d_model=8, n_heads=2, n_layers=1, d_ff=8
+)
+KINDS = {"unified": ("unified_patchtst", CONFIG), "direction": ("direction", DIRECTION_CONFIG)}  # by a line's prefix
 OHLCV = ("open", "high", "low", "close", "volume")
 
 
@@ -63,15 +69,16 @@ class ToyRegistry:
     keys: Keys = field(default_factory=lambda: Keys(bytes.fromhex(MODEL_KEY)))
 
     def add(self, bar: int, seed: int = 0, line: str = "unified-15m", **changes) -> str:
-        """Write a version that is valid from the open of candle `bar`; return its name."""
+        """Write a version that is valid from the open of candle `bar`; return its name. The line tells the kind."""
         generator = torch.Generator().manual_seed(seed)
-        model = UnifiedPatchTST(CONFIG)
+        kind, config = KINDS.get(line.split("-")[0], KINDS["unified"])
+        model = empty_model(kind, config.to_dict())
         weights = {name: torch.randn(t.shape, generator=generator) * 0.2 for name, t in model.state_dict().items()}
         valid_from = START + bar * BAR
         fields = {
             "name": line,
-            "kind": "unified_patchtst",
-            "architecture": CONFIG.to_dict(),
+            "kind": kind,
+            "architecture": config.to_dict(),
             "timeframe": "15m",
             "pairs": ("BTC/USDT:USDT",),
             "feature_names": FEATURES.names,
@@ -79,7 +86,7 @@ class ToyRegistry:
             "warmup": FEATURES.warmup,
             "scaler": {"median": [0.0] * CONFIG.n_features, "iqr": [0.01, 1.0, 0.01, 0.01, 0.02, 1.0]},
             "target_names": TARGET_NAMES,
-            "forecast_columns": FORECAST_COLUMNS,
+            "forecast_columns": model.columns,
             "class_codes": {"UP": 0, "DOWN": 1, "FLAT": 2},
             "cost_model": {"round_trip": 0.0022},
             "trained_from": valid_from - 2000 * BAR,
@@ -97,6 +104,9 @@ class ToyRegistry:
     def publish(self, *chain: str, champion: str | None = None, line: str = "unified-15m") -> None:
         """Sign an alias file with this chain, the last of it as champion unless another is named."""
         write_aliases(self.folder / line, self.keys, {"champion": champion or chain[-1]}, chain)
+
+    def publish_aliases(self, aliases: dict[str, str], *chain: str, line: str = "unified-15m") -> None:
+        write_aliases(self.folder / line, self.keys, aliases, chain)
 
     def shelf(self) -> Shelf:
         """Return a shelf that has looked once."""
@@ -122,15 +132,11 @@ class Asker:
 
         return asyncio.run(ask())
 
-    def json(self, frame: pd.DataFrame, **changes) -> httpx.Response:
-        return self(
-            "POST", "/forecast", content=json_body(frame, **changes), headers={"content-type": "application/json"}
-        )
+    def json(self, frame: pd.DataFrame, path: str = "/forecast", **changes) -> httpx.Response:
+        return self("POST", path, content=json_body(frame, **changes), headers={"content-type": "application/json"})
 
-    def arrow(self, content: bytes) -> httpx.Response:
-        return self(
-            "POST", "/forecast", content=content, headers={"content-type": "application/vnd.apache.arrow.stream"}
-        )
+    def arrow(self, content: bytes, path: str = "/forecast") -> httpx.Response:
+        return self("POST", path, content=content, headers={"content-type": "application/vnd.apache.arrow.stream"})
 
 
 def json_body(frame: pd.DataFrame, **changes) -> bytes:
@@ -205,6 +211,15 @@ def chain(tmp_path_factory) -> ToyRegistry:
     return registry
 
 
+@pytest.fixture(scope="module")
+def both_lines(tmp_path_factory) -> ToyRegistry:
+    """A unified line valid from candles 150 and 200, a direction line from 160 and 210; the last are champions."""
+    registry = ToyRegistry(tmp_path_factory.mktemp("registry"))
+    for first, line in ((150, "unified-15m"), (160, "direction-15m")):
+        registry.publish(*(registry.add(first + 50 * seed, seed, line) for seed in range(2)), line=line)
+    return registry
+
+
 @pytest.fixture
 def serve():
     """Return a function that puts a service in front of a registry, with these settings; `now_ms` stands still.
@@ -214,7 +229,7 @@ def serve():
 
     def serve(registry: ToyRegistry, now_ms: int | None = None, keys: ApiKeys | None = None, **settings) -> Asker:
         replayed = {"stale_after_bars": None} if now_ms is None else {}
-        values = {"requests_per_second": 1000.0} | replayed | settings
+        values = {"requests_per_second": 1000.0, "requests_burst": 1000} | replayed | settings
         now = (lambda: now_ms / 1000) if now_ms is not None else (lambda: START.timestamp())
         return Asker(ForecastApp(registry.shelf(), keys or ApiKeys.of(API_KEY), ServiceSettings(**values), now=now))
 

@@ -38,10 +38,39 @@ def test_history_waits_for_a_place_and_live_does_not(chain, serve, kit):
     assert (live.status_code, served.status_code) == (200, 200)
 
 
+def test_history_that_waits_fills_its_own_places_only(chain, serve, kit):
+    """SRV-8, LIM-6: what is beyond the waiting places is 429 at once, and live requests still have all of theirs."""
+    ask = serve(chain, max_concurrency=3, bulk_concurrency=1, bulk_waiting=4, bulk_timeout_s=20)
+    frame, owner = kit.candles(280), object()
+    headers = {"x-api-key": kit.api_key, "content-type": "application/json"}
+    places = ask.app.asgi.places
+
+    async def run():
+        transport = httpx.ASGITransport(ask.app.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            await ask.app.bulk_places.acquire_on_behalf_of(owner)
+            waiting = []
+            for count in range(1, 6):  # one after the other: four places to be read are enough for any number
+                waiting.append(asyncio.create_task(client.post("/forecast", content=kit.json_body(frame))))
+                while places.taken["history"] < count:
+                    await asyncio.sleep(0.005)
+            refused = await client.post("/forecast", content=kit.json_body(frame))
+            live = [await client.post("/forecast", content=kit.json_body(frame, as_of="latest")) for _ in range(4)]
+            ask.app.bulk_places.release_on_behalf_of(owner)
+            served = await asyncio.gather(*waiting)
+        return refused, live, served
+
+    refused, live, served = asyncio.run(run())
+    assert (refused.status_code, refused.json()["error"]) == (429, "overload")
+    assert [each.status_code for each in live] == [200] * 4
+    assert [each.status_code for each in served] == [200] * 5
+    assert set(places.taken.values()) == {0}
+
+
 def test_work_for_a_client_that_is_gone_ends(ask, kit, monkeypatch):
     ended = []
 
-    def endless(versions, frame, timeframe, n_columns, last_only, between_batches):
+    def endless(versions, frames, timeframe, columns, last_only, between_batches, known):
         try:
             for _ in range(1000):
                 between_batches()

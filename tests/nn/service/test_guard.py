@@ -7,6 +7,7 @@ import pytest
 
 from nn.service.guard import ENDPOINTS, TokenBucket, without_port
 from nn.service.keys import ApiKeys
+from nn.service.settings import read_settings
 
 JSON = {"content-type": "application/json"}
 
@@ -20,7 +21,10 @@ def refused(response, status, error):
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong" * 8, "toy-key-that-opens-only-this-test-servic", "kéy" * 20])
-@pytest.mark.parametrize(("method", "path"), [("POST", "/forecast"), ("GET", "/models"), ("GET", "/metrics")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/forecast"), ("POST", "/direction"), ("POST", "/predict"), ("GET", "/models"), ("GET", "/metrics")],
+)
 def test_no_key_or_a_wrong_one_is_401(ask, method, path, key):
     """LIM-1, SEC-2."""
     headers = {"x-api-key": key.encode("latin-1")} if key is not None else {}
@@ -87,7 +91,8 @@ def test_what_the_framework_would_show_is_404(ask, path, method):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/forecast"), ("PUT", "/forecast"), ("POST", "/models"), ("DELETE", "/livez")]
+    ("method", "path"),
+    [("GET", "/forecast"), ("GET", "/predict"), ("PUT", "/direction"), ("POST", "/models"), ("DELETE", "/livez")],
 )
 def test_another_method_is_405(ask, method, path):
     """TST-2: a GET where the API is POST."""
@@ -135,7 +140,7 @@ def test_more_than_the_allowed_size_is_413(ask):
 
 def test_a_key_may_send_its_rate_and_no_more(serve, chain):
     """LIM-6; open paths are not counted."""
-    ask = serve(chain, requests_per_second=3)
+    ask = serve(chain, requests_per_second=3, requests_burst=3)
     answers = [ask("GET", "/models").status_code for _ in range(5)]
     assert answers[:3] == [200] * 3
     assert answers[-1] == 429
@@ -145,18 +150,32 @@ def test_a_key_may_send_its_rate_and_no_more(serve, chain):
 def test_a_bucket_fills_with_time():
     """LIM-6, against a clock that stands still."""
     time = [0.0]
-    bucket = TokenBucket(2, lambda: time[0])
-    assert [bucket.take() for _ in range(3)] == [True, True, False]
+    bucket = TokenBucket(2, 3, lambda: time[0])
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     time[0] = 0.5
     assert [bucket.take() for _ in range(2)] == [True, False]
     time[0] = 100.0
-    assert [bucket.take() for _ in range(3)] == [True, True, False]
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_fifty_bots_on_one_key_may_ask_twice_in_the_second_a_candle_closes():
+    """LIM-6: with the settings that ship; and what goes on asking is still held to the rate."""
+    time, settings = [0.0], read_settings()
+    bucket = TokenBucket(settings.requests_per_second, settings.requests_burst, lambda: time[0])
+    for _ in range(10):  # candles of one minute
+        assert all(bucket.take() for _ in range(2 * 50))
+        time[0] += 60.0
+    let_in = 0
+    for _ in range(1000):
+        time[0] += 0.01
+        let_in += sum(bucket.take() for _ in range(5))
+    assert let_in == pytest.approx(settings.requests_burst + 10 * settings.requests_per_second, abs=1)
 
 
 def test_more_requests_at_a_time_than_allowed_are_429(serve, chain, kit):
     """SRV-8: at once, while liveness still answers."""
     ask = serve(chain, max_concurrency=2)
-    ask.app.asgi.in_progress = 2
+    ask.app.asgi.places.taken["reading"] = 2
     response = ask.json(kit.candles(5))
     assert refused(response, 429, "overload")
     assert response.headers["retry-after"] == "1"
@@ -166,7 +185,7 @@ def test_more_requests_at_a_time_than_allowed_are_429(serve, chain, kit):
 def test_a_failure_inside_is_500_without_a_word_about_it(ask, kit, monkeypatch, caplog):
     """LIM-8: no stack, path or version in the answer; the log has them, but no key and no body."""
 
-    def fail(timeframe):
+    def fail(timeframe, kind):
         raise RuntimeError("secret detail at /some/path")
 
     monkeypatch.setattr(ask.app.shelf, "line_of", fail)

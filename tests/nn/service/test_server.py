@@ -91,7 +91,7 @@ def start(tmp_path_factory, kit):
 
 @pytest.fixture(scope="module")
 def server(start, chain) -> Server:
-    return start(chain.folder, "body_timeout_s: 1\n")
+    return start(chain.folder, "body_timeout_s: 1\nrequests_burst: 60\n")
 
 
 def status(response) -> tuple[int, str]:
@@ -175,7 +175,9 @@ def test_it_is_one_process_with_one_port(server):
 def test_a_registry_is_picked_up_swapped_and_guarded_while_requests_run(start, registry, kit):
     """SRV-2, SRV-9: from empty to ready; a swap drops no request; a changed byte is refused and the old line serves."""
     registry.folder.mkdir()
-    server = start(registry.folder, "requests_per_second: 5000\nreload_interval_s: 0.3\n", path="/livez")
+    server = start(
+        registry.folder, "requests_per_second: 5000\nrequests_burst: 5000\nreload_interval_s: 0.3\n", path="/livez"
+    )
     assert status(server.ask()) == (503, "not_ready")
     body = kit.json_body(kit.candles(200), as_of="latest")
     assert status(server.forecast(body)) == (503, "no_model")
