@@ -9,6 +9,7 @@ missing one decided, and a backtest would then not be what would have traded.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -28,7 +29,8 @@ from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .scoring import BATCH
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
+logger = logging.getLogger(__name__)
 
 
 class LayoutMismatch(ModelRefused):
@@ -90,6 +92,7 @@ class Line:
     chain: tuple[ServedVersion, ...]  # ascending by valid_from
     champion: ServedVersion | None
     chain_digest: str
+    challenger: ServedVersion | None = None  # answers in shadow only (SRV-10)
 
     @property
     def versions(self) -> tuple[ServedVersion, ...]:
@@ -102,7 +105,7 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
     """Return the line in this folder; `ModelRefused` names the file or the field that is wrong."""
     aliases = load_aliases(folder, keys, newer_than)
     chain = tuple(load_served(folder / name, keys) for name in aliases.chain)
-    champion = _champion(folder, aliases, chain, keys)
+    champion = _named(CHAMPION, folder, aliases, chain, keys)
     loaded = (*chain, champion) if champion else chain
     if not loaded:
         raise ModelRefused(f"{folder.name} names no version that could serve")
@@ -119,15 +122,36 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
     timeframe = loaded[0].manifest.timeframe
     digest = chain_digest(chain)
     kind, columns = loaded[0].manifest.kind, loaded[0].model.columns
-    return Line(folder.name, kind, timeframe, columns, aliases.serial, aliases.aliases, chain, champion, digest)
+    challenger = _challenger(folder, aliases, loaded, keys)
+    return Line(
+        folder.name, kind, timeframe, columns, aliases.serial, aliases.aliases, chain, champion, digest, challenger
+    )
 
 
-def _champion(folder: Path, aliases: AliasFile, chain: tuple[ServedVersion, ...], keys: Keys) -> ServedVersion | None:
-    name = aliases.aliases.get(CHAMPION)
+def _named(
+    alias: str, folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys
+) -> ServedVersion | None:
+    name = aliases.aliases.get(alias)
     if name is None:
         return None
-    known = next((version for version in chain if version.version == name), None)
+    known = next((version for version in loaded if version.version == name), None)
     return known or load_served(folder / name, keys)
+
+
+def _challenger(
+    folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys
+) -> ServedVersion | None:
+    """Return the challenger; one that is refused, or is no version of this line, is told and stops nothing."""
+    try:
+        found = _named(CHALLENGER, folder, aliases, loaded, keys)
+    except (ModelRefused, OSError) as error:
+        logger.error("challenger of %s was refused: %s; nothing is scored in shadow", folder.name, error)
+        return None
+    first = loaded[0].manifest
+    if found is None or (found.manifest.name, found.manifest.kind) == (first.name, first.kind):
+        return found
+    logger.error("challenger of %s is of line %s, kind %s", folder.name, found.manifest.name, found.manifest.kind)
+    return None
 
 
 def load_served(folder: Path, keys: Keys) -> ServedVersion:
