@@ -93,7 +93,7 @@ def train_chain(
         folder, metrics = _train_fold(plan, frames, fold, data, store, progress)
         folders.append(folder)
         results[fold.valid_from] = metrics
-    store.publish(plan.registry / plan.line, plan.keys, folders[-1].name, [folder.name for folder in folders])
+    store.publish(plan.registry / plan.line, plan.keys, [folder.name for folder in folders])
     progress.console.print(table(results))
     return folders
 

@@ -1,6 +1,6 @@
 """The signed, numbered alias file of a model line: which version trades, and which chain serves history (REG-6).
 
-From: `nn.registry.store` and `nn.forecast`. To: `nn.service`, which refuses a number lower than the last it has seen.
+From: `promotion`. To: `nn.service`, which refuses a number lower than the last it has seen.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class AliasFile(BaseModel):
     serial: int  # grows with every change, so that an old file cannot be played back
     aliases: dict[str, str]  # champion trades, challenger waits
     chain: tuple[str, ...]  # versions that score history, by valid_from
+    move: str | None = None  # SHA-256 of the line of the move log that made this file
 
 
 def load_aliases(line_folder: str | Path, keys: Keys, newer_than: int | None = None) -> AliasFile:
@@ -33,7 +34,8 @@ def load_aliases(line_folder: str | Path, keys: Keys, newer_than: int | None = N
     Parameters
     ----------
     newer_than : int, optional
-        Serial that the caller already holds: a lower one is refused as a replay, the same one is no change.
+        Serial that the caller already holds: a lower one is refused as a replay. That the same serial says the same is
+        for the caller to see (`nn.service.serials`): it knows what it said.
     """
     path = Path(line_folder) / ALIASES
     content = read_plain(path, LIMIT)
@@ -54,22 +56,31 @@ def write_aliases(
 ) -> AliasFile:
     """Sign a new alias file with the next serial; the chain stays as it is unless a new one is given.
 
-    Killed at any moment, what lies there still verifies.
+    This logs nothing: what moves an alias goes through `promotion`.
     """
     folder = Path(line_folder)
-    path, signature_path = folder / ALIASES, folder / SIGNATURE
     with folder_lock(folder):
-        before = load_aliases(folder, keys) if path.exists() else None
+        before = load_aliases(folder, keys) if (folder / ALIASES).exists() else None
         kept = before.chain if before is not None else ()
         after = AliasFile(
             line=folder.name,
             serial=1 if before is None else before.serial + 1,
             aliases=dict(aliases),
             chain=kept if chain is None else tuple(chain),
+            move=None if before is None else before.move,
         )
-        for version in (*after.aliases.values(), *after.chain):
-            if "/" in version or not (folder / version).is_dir():
-                raise ModelRefused(f"{folder} has no version {version!r}, so no alias or chain may name it")
-        content = after.model_dump_json(indent=1).encode() + b"\n"
-        replace_signed(path, signature_path, None if before is None else path.read_bytes(), content, keys)
+        replace_aliases(folder, keys, before, after)
     return after
+
+
+def replace_aliases(folder: Path, keys: Keys, before: AliasFile | None, after: AliasFile) -> None:
+    """Put a new alias file in the place of `before`; the caller holds the lock since it loaded that.
+
+    Killed at any moment, what lies there still verifies.
+    """
+    for version in (*after.aliases.values(), *after.chain):
+        if "/" in version or not (folder / version).is_dir():
+            raise ModelRefused(f"{folder} has no version {version!r}, so no alias or chain may name it")
+    path = folder / ALIASES
+    verified = None if before is None else path.read_bytes()
+    replace_signed(path, folder / SIGNATURE, verified, after.model_dump_json(indent=1).encode() + b"\n", keys)

@@ -6,6 +6,7 @@ Missing figures are left out, never zero and never null: a gate fails on what no
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,11 @@ class Evaluation(BaseModel):
     baselines: dict[str, Figures]
     trading: Figures
     verdict: Verdict
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its JSON: the same judgement has the same digest."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @field_validator("begin", "end")
     @classmethod

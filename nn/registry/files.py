@@ -1,6 +1,6 @@
 """Small file manners of the registry: whole files or none, and nothing read that is not a plain file.
 
-From: `manifest` and `aliases`. To: the disk, by write, fsync and rename, so that a killed export leaves no half.
+From: every file of this room that writes. To: the disk, by write, fsync and rename: a killed export leaves no half.
 """
 
 from __future__ import annotations
@@ -63,6 +63,27 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(folder.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line durably, or not at all; what a killed writer left unfinished at the end goes first.
+
+    The caller holds `folder_lock`: two processes may append, one after the other.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+        file.seek(whole)
+        try:
+            left = memoryview(line + b"\n")
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(descriptor)
+        except BaseException:
+            file.truncate(whole)
+            raise
+    sync_folder(path.parent)
 
 
 def _fill(file, content: bytes) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from .aliases import AliasFile, write_aliases
+from .aliases import AliasFile
 from .keys import Keys
 from .manifest import Manifest
+from .promotion import CHALLENGER, CHAMPION, publish
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +34,8 @@ with warnings.catch_warnings():  # what its dependencies deprecate is not ours t
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_URI = "sqlite:///user_data/mlflow/mlflow.db"
 VERSION_TAGS = ("trained_from", "trained_until", "valid_from", "feature_digest", "data_fingerprint", "git_commit")
@@ -163,11 +166,30 @@ class Store:
             with self.speaking() as client:
                 client.set_terminated(run_id, status)
 
-    def publish(self, line_folder: Path, keys: Keys, champion: str, chain: Sequence[str]) -> AliasFile:
-        """Let `champion` trade and `chain` serve history: in MLflow for people, in the signed file for serving."""
+    def publish(self, line_folder: Path, keys: Keys, chain: Sequence[str]) -> AliasFile:
+        """Let `chain` score history and its newest version wait as challenger, then show it in MLflow.
+
+        The signed file decides and comes first. Where MLflow fails after it, that is a warning: it follows at the next
+        move, or when a verb shows the versions.
+        """
+        published = publish(line_folder, keys, chain)
+        try:
+            self.follow(published)
+        except StoreProblem as problem:
+            logger.warning("%s; the signed aliases have moved, MLflow follows at the next move", problem)
+        return published
+
+    def follow(self, signed: AliasFile) -> None:
+        """Make the aliases in MLflow those of the signed file; how often it is called does not matter."""
         with self.speaking() as client:
-            client.set_registered_model_alias(self.line, "champion", self._number_of(champion))
-        return write_aliases(line_folder, keys, {"champion": champion}, chain)
+            shown = dict(client.get_registered_model(self.line).aliases)
+            wanted = {alias: self._number_of(version) for alias, version in signed.aliases.items()}
+            for alias, number in wanted.items():
+                if str(shown.get(alias)) != number:
+                    client.set_registered_model_alias(self.line, alias, number)
+            for alias in (CHAMPION, CHALLENGER):
+                if alias in shown and alias not in wanted:
+                    client.delete_registered_model_alias(self.line, alias)
 
     def _number_of(self, version: str) -> str:
         """Return the newest number under which MLflow knows a version."""

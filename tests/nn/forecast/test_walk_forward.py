@@ -66,13 +66,13 @@ def test_each_version_is_valid_for_the_period_after_what_it_knew(chain):
         assert manifest.metrics["val_loss"] > 0
 
 
-def test_champion_is_the_newest_and_the_chain_holds_all_in_order(chain):
+def test_the_newest_waits_as_challenger_and_the_chain_holds_all_in_order(chain):
     folders, store = chain
     found = load_aliases(folders[0].parent, KEYS)
     assert found.serial == 1
     assert found.chain == tuple(folder.name for folder in folders)
-    assert found.aliases == {"champion": folders[-1].name}
-    version = store.client.get_model_version_by_alias("unified-15m", "champion")
+    assert found.aliases == {"challenger": folders[-1].name}
+    version = store.client.get_model_version_by_alias("unified-15m", "challenger")
     assert version.tags["candlewright_version"] == folders[-1].name
 
 

@@ -56,3 +56,34 @@ def model() -> UnifiedPatchTST:
 @pytest.fixture
 def version_folder(tmp_path, keys, model):
     return write_version(tmp_path / "unified-15m", make_draft(), model.state_dict(), keys)
+
+
+def make_evaluation(version: str, line: str = "unified-15m", **changes) -> dict:
+    """A judgement that passes every gate."""
+    good = {"ic": 0.05, "macro_f1": 0.42, "accuracy": 0.53}
+    metrics = {f"{name}_{horizon}": value for name, value in good.items() for horizon in ("1h", "4h")}
+    metrics |= {
+        f"{name}_{horizon}_{side}": good[name] + (0.01 if side == "high" else -0.01)
+        for name in ("ic", "macro_f1")
+        for horizon in ("1h", "4h")
+        for side in ("low", "high")
+    }
+    metrics |= {f"ece_{horizon}": 0.03 for horizon in ("15m", "1h", "4h", "12h")}
+    metrics |= {"volatility_r2_1h": 0.55, "volatility_r2_4h": 0.65}
+    simple = {"ic_1h": 0.04, "ic_4h": 0.04, "macro_f1_1h": 0.4, "macro_f1_4h": 0.4}
+    payload = {
+        "schema_version": 1,
+        "line": line,
+        "version": version,
+        "begin": "2025-07-01T00:00:00Z",
+        "end": "2025-08-01T00:00:00Z",
+        "rows": 2976,
+        "metrics": metrics,
+        "baselines": {
+            "logistic": dict(simple),
+            "lightgbm": simple | {"volatility_r2_1h": 0.5, "volatility_r2_4h": 0.6},
+        },
+        "trading": {"trades": 12, "net_return": 0.01, "worst_regime_drawdown": 0.1},
+        "verdict": {"beats_baselines": True, "reasons": ["ic_1h 0.050 is above logistic 0.040"]},
+    }
+    return payload | changes
