@@ -8,7 +8,9 @@ from pandas import DataFrame
 
 from strategies.engines import trend
 from strategies.shared.columns import add_features
-from strategies.shared.signals import highest_close, signal_candle
+from strategies.shared.gates import GateRates
+from strategies.shared.plans import Plans
+from strategies.shared.signals import highest_close, live_mode, signal_candle
 from strategies.shared.stops import stop_at
 
 
@@ -37,7 +39,7 @@ class TrendFollower(IStrategy):
     atr_ceiling = DecimalParameter(0.01, 0.1, default=0.05, decimals=2, space="buy")  # ratio of the price
 
     def bot_start(self, **kwargs) -> None:
-        self.plans: dict[str, tuple[datetime, trend.TradePlan]] = {}
+        self.plans, self.rates = Plans(trend.TradePlan, self._plan, stored=True), GateRates(live_mode(self.dp))
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
         return add_features(dataframe, trend.FEATURES, self.timeframe)
@@ -45,6 +47,7 @@ class TrendFollower(IStrategy):
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
         bounds = (self.rsi_low.value, self.rsi_high.value, self.volume_factor.value, self.atr_ceiling.value)
         opened = trend.gates(dataframe, *bounds)
+        self.rates.count(metadata["pair"], "long", dataframe["date"], opened)
         enter = trend.enter_where(opened, {gate: getattr(self, f"use_{gate}").value for gate in opened})
         dataframe.loc[enter, ["enter_long", "enter_tag"]] = (1, "tf_breakout")
         return dataframe
@@ -57,7 +60,7 @@ class TrendFollower(IStrategy):
         self, pair: str, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,
         after_fill: bool, **kwargs,
     ) -> float | None:  # fmt: skip
-        plan = self._plan(trade)
+        plan = self.plans.of(trade)
         if plan is None:
             return None
         best_close = highest_close(self.dp, pair, self.timeframe, trade.open_date_utc)
@@ -66,24 +69,9 @@ class TrendFollower(IStrategy):
     def custom_exit(
         self, pair: str, trade: Trade, current_time: datetime, current_rate: float, current_profit: float, **kwargs
     ) -> str | None:
-        plan = self._plan(trade)
+        plan = self.plans.of(trade)
         return "tf_tp" if plan is not None and current_rate >= plan.target else None
 
     def _plan(self, trade: Trade) -> trend.TradePlan | None:
-        """Return what was decided at entry: remembered, stored with the trade, or read from its signal candle now.
-
-        An order may fill before any candle is there (a bot that restarts), so it is asked for again until it is known.
-        """
-        opened, plan = self.plans.get(trade.pair, (None, None))
-        if opened == trade.open_date:
-            return plan
-        if stored := trade.get_custom_data("plan"):
-            plan = trend.TradePlan(**stored)
-        else:
-            candle = signal_candle(self.dp, trade.pair, self.timeframe, trade.open_date_utc, trend.PLAN_COLUMNS)
-            plan = None if candle is None else trend.plan_trade(candle, trade.open_rate)
-            if plan is None:
-                return None
-            trade.set_custom_data("plan", vars(plan))
-        self.plans[trade.pair] = (trade.open_date, plan)
-        return plan
+        candle = signal_candle(self.dp, trade.pair, self.timeframe, trade.open_date_utc, trend.PLAN_COLUMNS)
+        return None if candle is None else trend.plan_trade(candle, trade.open_rate)

@@ -1,10 +1,11 @@
-"""When a forecast is worth a trade, when it has turned, and how far the stop must be.
+"""When a decision of both models is worth a trade, when it has turned, and where stop and target belong.
 
-From: forecast columns (NaN where there is no forecast) and the cost of a round trip. To: `nn_predictor`.
-NaN compares false everywhere: a missing forecast neither enters nor exits.
+From: the columns of `strategies.shared.forecasts` (NaN where there is none) and the cost of a round trip.
+To: `nn_predictor`. NaN compares false everywhere: a missing forecast neither enters nor exits.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,19 +13,28 @@ import pandas as pd
 
 Combine = Literal["nn_only", "and_ta", "veto"]
 SIDES = {"long": 1, "short": -1}
-STOP_COLUMNS = ("max_drawdown_4h", "max_rally_4h")  # what `stop_distance` reads
+PLAN_COLUMNS = ("stop_long", "stop_short", "target_long", "target_short")  # what `plan_trade` reads
 TREND_FEATURES = ("ema_20_50", "rsi_14")  # what the rules of `combine` read
+BUCKET = 5  # percent of confidence that share a tag
 
 
-def entry(
-    forecast: pd.DataFrame, side: str, horizon: str, edge: float, confidence: float, round_trip_cost: float
-) -> pd.Series:
-    """Tell where an entry pays: the expected return covers `edge` round trips and the direction agrees (NNP-2).
+@dataclass(frozen=True)
+class TradePlan:
+    """Prices at which a trade ends, fixed at its entry."""
+
+    stop: float
+    target: float
+
+
+def gates(
+    decision: pd.DataFrame, side: str, horizon: str, edge: float, confidence: float, round_trip_cost: float
+) -> dict[str, pd.Series]:
+    """Return each condition of an entry; where all are true the trade pays, as far as the models know (NNP-2, ENS-1).
 
     Parameters
     ----------
-    forecast : DataFrame
-        With the forecast columns.
+    decision : DataFrame
+        With the decision columns.
     side : {"long", "short"}
         A short expects the mirrored return.
     horizon : {"15m", "1h", "4h", "12h"}
@@ -33,22 +43,29 @@ def entry(
         Round trips of cost that the expected return must pay.
     confidence : float
         Least probability of the side, given that price leaves the flat band (0.5 says nothing). The plain probability
-        of one of three classes is no measure here: it depends on how wide the band is. The direction heads answer
-        at temperature 2 (MOD-2), where 0.55 is what 0.6 (NNP-2) would be without it.
+        of one of three classes is no measure here: it depends on how wide the band is.
     round_trip_cost : float
         Ratio of the price.
+
+    Returns
+    -------
+    dict
+        `direction`: the direction line is sure of the side; `agreement`: the unified line expects no loss after costs
+        there (ENS-3); `edge`: and enough gain.
     """
-    expected = forecast[f"future_return_{horizon}"] * SIDES[side]
-    up, down = forecast[f"direction_{horizon}_up"], forecast[f"direction_{horizon}_down"]
-    confident = (up if side == "long" else down) >= confidence * (up + down)
-    return (expected > edge * round_trip_cost) & _direction_agrees(forecast, side, horizon) & confident
+    expected = decision[f"expected_return_{horizon}"] * SIDES[side]
+    return {
+        "direction": (sureness(decision, side, horizon) >= confidence) & _leans(decision, side, horizon),
+        "agreement": expected >= round_trip_cost,
+        "edge": expected > edge * round_trip_cost,
+    }
 
 
-def reversal(forecast: pd.DataFrame, side: str, horizon: str) -> pd.Series:
-    """Tell where the forecast has turned against an open trade of this side: return and direction both say so."""
+def reversal(decision: pd.DataFrame, side: str, horizon: str) -> pd.Series:
+    """Tell where the decision has turned against an open trade of this side: return and direction both say so."""
     against = "short" if side == "long" else "long"
-    expected = forecast[f"future_return_{horizon}"] * SIDES[against]
-    return (expected > 0) & _direction_agrees(forecast, against, horizon)
+    expected = decision[f"expected_return_{horizon}"] * SIDES[against]
+    return (expected > 0) & _leans(decision, against, horizon)
 
 
 def allowed_by_rules(features: pd.DataFrame, side: str, combine: Combine) -> pd.Series:
@@ -61,26 +78,52 @@ def allowed_by_rules(features: pd.DataFrame, side: str, combine: Combine) -> pd.
     return agree if combine == "and_ta" else ~object_
 
 
-def stop_distance(candle: Mapping[str, float], side: str, factor: float, least: float, most: float) -> float | None:
-    """Return how far from the price the stop belongs, a ratio, from the adverse move that the signal candle predicted.
+def tags(decision: pd.DataFrame, side: str, horizon: str) -> pd.Series:
+    """Return the entry tag of each row, side and bucket of confidence: nn_long_60 is 60 % up to below 65 % (ENS-2)."""
+    percent = np.floor(100 / BUCKET * sureness(decision, side, horizon) + 1e-4) * BUCKET  # float32: 0.6 is just below
+    return f"nn_{side}_" + percent.astype("int64").astype("str")
+
+
+def sureness(decision: pd.DataFrame, side: str, horizon: str) -> pd.Series:
+    """Return the probability of a side, given that price leaves the flat band."""
+    up, down = decision[f"probability_up_{horizon}"], decision[f"probability_down_{horizon}"]
+    return (up if side == "long" else down) / (up + down)
+
+
+def plan_trade(
+    candle: Mapping[str, float],
+    entry: float,
+    side: str,
+    stop_factor: float,
+    stop_bounds: tuple[float, float],
+    target_factor: float,
+    least_target: float,
+) -> TradePlan | None:
+    """Return where a trade filled at `entry` ends, from PLAN_COLUMNS of its signal candle; None without them (ENS-2).
 
     Parameters
     ----------
-    candle : mapping
-        STOP_COLUMNS of the signal candle.
-    factor : float
-        Predicted adverse moves of 4 h that the stop leaves room for.
-    least, most : float
-        Bounds of the ratio; `most` is what the strategy's stoploss allows.
+    stop_factor, target_factor : float
+        Typical adverse and favourable moves of 4 h that stop and target leave room for.
+    stop_bounds : tuple of float
+        Least and largest distance of the stop, ratios of the price; the largest is what the strategy's stoploss allows.
+    least_target : float
+        Ratio of the price below which taking the profit would not pay.
     """
-    if side == "long":
-        drawdown = candle["max_drawdown_4h"]  # TGT-18: C / min L - 1, the rise that would bring the price back
-        move = drawdown / (1 + drawdown)
-    else:
-        move = candle["max_rally_4h"]  # TGT-20: max H / C - 1
-    return float(np.clip(factor * move, least, most)) if np.isfinite(move) else None
+    stop, target = (float(candle[f"{level}_{side}"]) for level in ("stop", "target"))
+    if not (np.isfinite(stop) and np.isfinite(target)):
+        return None
+    stop = float(np.clip(stop_factor * stop, *stop_bounds))
+    target = max(target_factor * target, least_target)
+    return TradePlan(entry * (1 - SIDES[side] * stop), entry * (1 + SIDES[side] * target))
 
 
-def _direction_agrees(forecast: pd.DataFrame, side: str, horizon: str) -> pd.Series:
-    up, down = forecast[f"direction_{horizon}_up"], forecast[f"direction_{horizon}_down"]
+def reduced_stake(stake: float, multiplier: float, least: float | None) -> float:
+    """Return the stake that the models leave; 0, no trade, if the exchange takes none so small (SIZ-4, SIZ-5)."""
+    share = min(max(multiplier, 0.0), 1.0) if np.isfinite(multiplier) else 0.0
+    return stake * share if stake * share >= (least or 0.0) else 0.0
+
+
+def _leans(decision: pd.DataFrame, side: str, horizon: str) -> pd.Series:
+    up, down = decision[f"probability_up_{horizon}"], decision[f"probability_down_{horizon}"]
     return up > down if side == "long" else down > up

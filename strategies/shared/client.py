@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import orjson
 
+from strategies.shared import metrics
 from strategies.shared.breaker import CircuitBreaker
 from strategies.shared.settings import read_api_key
 
@@ -19,7 +20,7 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 CONNECT_SECONDS = 0.3
 LATEST_SECONDS = 1.5
 BULK_SECONDS = 120.0
-MAX_REPLY_BYTES = 256 * 2**20  # 500 000 rows of 38 float32 are 76 MB
+MAX_REPLY_BYTES = 256 * 2**20  # 500 000 rows of 18 float32 and 5 words are below 50 MB
 CONNECTION_FAULTS = (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
@@ -59,9 +60,9 @@ class ForecastClient:
             raise ForecastUnavailable("mismatch", f"{self.url}/models did not answer with model lines")
         return lines
 
-    def forecast(self, request: bytes, bulk: bool) -> bytes:
+    def predict(self, request: bytes, bulk: bool) -> bytes:
         """Post one Arrow stream and return the Arrow stream that came back."""
-        return self._request("POST", "/forecast", BULK_SECONDS if bulk else LATEST_SECONDS, request)
+        return self._request("POST", "/predict", BULK_SECONDS if bulk else LATEST_SECONDS, request)
 
     def close(self) -> None:
         """Close the pool's connections."""
@@ -71,12 +72,15 @@ class ForecastClient:
         wait = self.breaker.wait_seconds()
         if wait > 0:
             raise ForecastUnavailable("paused", f"{self.url} failed too often, it is asked again in {wait:.0f} s")
+        started = self._clock()
         try:
             reply = self._send(method, path, total_seconds, body)
         except ForecastUnavailable as error:
+            metrics.asked(self._clock() - started, error.cause)
             # A refusal (401, 400, 429, ...) is an answer: the service lives, waiting would cure nothing.
             (self.breaker.succeeded if error.cause in ("key", "refused", "busy") else self.breaker.failed)()
             raise
+        metrics.asked(self._clock() - started, None)
         self.breaker.succeeded()
         return reply
 

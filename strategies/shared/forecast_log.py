@@ -1,4 +1,4 @@
-"""Which model version decided what: one JSON line per answered range, for the report.
+"""Which model versions decided what: one JSON line per answered range, for the report.
 
 From: the forecast source, after each bulk answer. To: the file named by CANDLEWRIGHT_FORECAST_LOG, if it is set.
 """
@@ -12,28 +12,31 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from strategies.shared.wire import VERSIONS
+
 logger = logging.getLogger(__name__)
 
 
 def log_versions(
     pair: str,
     timeframe: str,
-    chain_digest: str,
+    chain: str,
     dates: np.ndarray,
     answer: pd.DataFrame,
     reasons: np.ndarray,
     source: str,
 ) -> None:
-    """Append the segments of equal version; `dates` are open times in ms, `source` is service or cache."""
+    """Append the segments of equal versions; `dates` are open times in ms, `source` is service or cache."""
     path = os.environ.get("CANDLEWRIGHT_FORECAST_LOG")
     if not path:
         return
-    version = answer["model_version"].to_numpy(dtype=object)
+    names = {name: answer[name].to_numpy(dtype=object) for name in VERSIONS}
     known = answer["model_version"].notna().to_numpy()
-    changed = np.flatnonzero((version[1:] != version[:-1]) & (known[1:] | known[:-1])) + 1
+    moved = np.logical_or.reduce([version[1:] != version[:-1] for version in names.values()])
+    changed = np.flatnonzero(moved & (known[1:] | known[:-1])) + 1
     segments = [
         {
-            "model_version": version[rows[0]],
+            **{name: version[rows[0]] for name, version in names.items()},
             "first": iso(dates[rows[0]]),
             "last": iso(dates[rows[-1]]),
             "rows": len(rows),
@@ -44,7 +47,7 @@ def log_versions(
     line = {
         "pair": pair,
         "timeframe": timeframe,
-        "chain_digest": chain_digest,
+        "chain_digest": chain,
         "segments": segments,
         "unscored": dict(Counter(str(reason or "unknown") for reason in reasons[~known])),
         "source": source,

@@ -1,28 +1,40 @@
 """Replies as columns of a frame: every answer on its own candle, NaN on every other (ASO-4).
 
-From: a reply whose dates have been checked, or the answers of earlier live candles. To: the forecast source.
+From: a reply whose dates have been checked, or the answers of earlier live candles. To: `history` and `live`.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from strategies.shared.wire import FORECAST_COLUMNS
+from strategies.shared.model_lines import Ensemble
+from strategies.shared.wire import LEVELS, NUMBERS, SHARES, VERSIONS
 
-# Open time in ms: the candle that was asked about, its forecast, the version that made it.
-Answered = dict[int, tuple[tuple[float, ...], np.ndarray, str]]
+TEXTS = ("signal", *VERSIONS)
+AGE = "candle_to_signal_seconds"  # live: from the candle's close to its decision; NaN over history
+COLUMNS = (*NUMBERS, AGE, *TEXTS)
+_SHARES, _LEVELS = ([NUMBERS.index(name) for name in names] for names in (SHARES, LEVELS))
+
+
+@dataclass(frozen=True)
+class LiveAnswer:
+    """One live decision: the candle that was asked about, its numbers and texts, and how old it was when it came."""
+
+    candle: tuple[float, ...]
+    numbers: np.ndarray
+    texts: tuple[str, ...]
+    age: float
 
 
 def scored_columns(
-    table: pa.Table, dates: np.ndarray, versions: Iterable[Mapping[str, Any]], timeframe: str
+    table: pa.Table, dates: np.ndarray, lines: Ensemble, timeframe: str
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Return the columns and what is wrong with the reply, as (cause, words).
 
-    A row is whole, finite and by a listed version that existed when its candle closed, or it is missing (CLT-4, ASO-1).
+    A row is whole, finite, inside its ranges and by listed versions of both lines that existed when its candle closed,
+    or it is missing whole (CLT-4, ASO-1, ENS-1).
 
     Parameters
     ----------
@@ -30,59 +42,63 @@ def scored_columns(
         As `wire.decode` returns it.
     dates : ndarray of int64
         Open times in ms, one per row.
-    versions : iterable of mapping
-        Of the model list, with `version` and `valid_from`.
+    lines : Ensemble
+        Both lines, as the model list tells them.
     timeframe : str
         Length of a candle.
     """
-    values = np.empty((len(dates), len(FORECAST_COLUMNS)), dtype=np.float32)
-    for position, name in enumerate(FORECAST_COLUMNS):
+    values = np.empty((len(dates), len(NUMBERS)), dtype=np.float32)
+    for position, name in enumerate(NUMBERS):
         values[:, position] = table[name].to_numpy(zero_copy_only=False)
-    version = pd.Series(table["model_version"].to_numpy(zero_copy_only=False), dtype="str")
-    usable = version.notna().to_numpy(copy=True)
-    valid_from = {item["version"]: milliseconds(item["valid_from"]) for item in versions}
-    close_times = dates + int(pd.Timedelta(timeframe.replace("m", "min")).total_seconds() * 1000)
+    texts = {name: pd.Series(table[name].to_numpy(zero_copy_only=False), dtype="str") for name in TEXTS}
+    usable = np.logical_and.reduce([texts[name].notna().to_numpy() for name in VERSIONS])
     faults = []
-    if (broken := usable & ~np.isfinite(values).all(axis=1)).any():
-        faults.append(("mismatch", f"{broken.sum()} rows name a version but hold numbers that are missing or infinite"))
-        usable &= ~broken
-    codes, names = pd.factorize(version)
-    for code, name in enumerate(names):
-        rows = usable & (codes == code)
-        if name not in valid_from:
-            faults.append(("mismatch", f"version {name} of the reply is not one that /models lists"))
-            usable &= ~rows
-        elif (early := rows & (close_times < valid_from[name])).any():
-            faults.append(("leak", f"version {name} scored {early.sum()} candles from before its valid_from"))
-            usable &= ~early
+    with np.errstate(invalid="ignore"):
+        shares, levels = values[:, _SHARES], values[:, _LEVELS]
+        sound = ((shares >= 0) & (shares <= 1)).all(axis=1) & (levels > 0).all(axis=1) & np.isfinite(values).all(axis=1)
+    if (broken := usable & ~sound).any():
+        words = f"{broken.sum()} rows name their versions but hold numbers that are missing or out of range"
+        faults.append(("mismatch", words))
+        usable &= sound
+    close_times = dates + candle_ms(timeframe)
+    for name, valid_from in zip(VERSIONS, lines.valid_from, strict=True):
+        codes, versions = pd.factorize(texts[name])
+        for code, version in enumerate(versions):
+            rows = usable & (codes == code)
+            if version not in valid_from:
+                faults.append(("mismatch", f"{name} {version} of the reply is not one that /models lists"))
+                usable &= ~rows
+            elif (early := rows & (close_times < valid_from[version])).any():
+                faults.append(("leak", f"{name} {version} scored {early.sum()} candles from before its valid_from"))
+                usable &= ~early
     values[~usable] = np.nan
-    answer = pd.DataFrame(values, columns=list(FORECAST_COLUMNS), copy=False)
-    answer["model_version"] = version.where(usable)
+    answer = pd.DataFrame(values, columns=list(NUMBERS), copy=False)
+    answer[AGE] = np.float32(np.nan)
+    for name in TEXTS:
+        answer[name] = texts[name].where(usable)
     return answer, faults
 
 
-def own_columns(dates: np.ndarray, answered: Answered) -> pd.DataFrame:
-    """Return the live answers so far, each on its own candle."""
-    answer = empty_columns(pd.RangeIndex(len(dates)))
-    values = np.full((len(dates), len(FORECAST_COLUMNS)), np.nan, dtype=np.float32)
-    version: list[str | None] = [None] * len(dates)
+def own_columns(dates: np.ndarray, answered: dict[int, LiveAnswer]) -> pd.DataFrame:
+    """Return the live answers so far, each on its own candle; `answered` is by open time in ms."""
+    values = np.full((len(dates), len(NUMBERS) + 1), np.nan, dtype=np.float32)
+    texts: list[tuple[str | None, ...]] = [(None,) * len(TEXTS)] * len(dates)
     for row, date in enumerate(dates.tolist()):
-        if date in answered:
-            _, values[row], version[row] = answered[date]
-    answer[list(FORECAST_COLUMNS)] = values
-    answer["model_version"] = pd.Series(version, dtype="str")
+        if (found := answered.get(date)) is not None:
+            values[row, :-1], values[row, -1], texts[row] = found.numbers, found.age, found.texts
+    answer = pd.DataFrame(values, columns=[*NUMBERS, AGE], copy=False)
+    for position, name in enumerate(TEXTS):
+        answer[name] = pd.Series([each[position] for each in texts], dtype="str")
     return answer
 
 
 def empty_columns(index: pd.Index) -> pd.DataFrame:
     """Return the columns of a frame without any forecast."""
-    values = np.full((len(index), len(FORECAST_COLUMNS)), np.nan, dtype=np.float32)
-    answer = pd.DataFrame(values, columns=list(FORECAST_COLUMNS), index=index)
-    answer["model_version"] = pd.Series(None, index=index, dtype="str")
+    answer = own_columns(np.zeros(len(index), dtype=np.int64), {})
+    answer.index = index
     return answer
 
 
-def milliseconds(iso: str) -> int:
-    """Return a time of the model list in ms; the list speaks UTC, said or not."""
-    time = datetime.fromisoformat(iso)
-    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+def candle_ms(timeframe: str) -> int:
+    """Return the length of a candle in ms."""
+    return int(pd.Timedelta(timeframe.replace("m", "min")).total_seconds() * 1000)

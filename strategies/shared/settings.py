@@ -5,6 +5,7 @@ To: the forecast source, the client and the strategies.
 """
 
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -32,6 +33,8 @@ class Settings:
         Whether futures strategies may open shorts; in spot mode nothing may.
     cache_megabytes : int
         Room that cached answers may take on disk.
+    metrics_port : int
+        On loopback, for Prometheus; 0 exports nothing.
     """
 
     service_url: str = "http://127.0.0.1:3000"
@@ -39,6 +42,7 @@ class Settings:
     slippage: float = 0.0005  # TGT-21
     can_short: bool = True
     cache_megabytes: int = 512
+    metrics_port: int = 0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Settings":
@@ -62,9 +66,10 @@ class Settings:
                 raise ValueError(f"candlewright.{name} is {value!r}, expected a ratio in [0, 0.1)")
         if not isinstance(settings.can_short, bool):
             raise ValueError(f"candlewright.can_short is {settings.can_short!r}, expected true or false")
-        size = settings.cache_megabytes
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-            raise ValueError(f"candlewright.cache_megabytes is {size!r}, expected a whole number >= 0")
+        for name, most in (("cache_megabytes", math.inf), ("metrics_port", 65_535)):
+            size = getattr(settings, name)
+            if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= most:
+                raise ValueError(f"candlewright.{name} is {size!r}, expected a whole number from 0 to {most}")
         return settings
 
     @property

@@ -10,6 +10,11 @@ from typing import Any
 import pandas as pd
 
 
+def live_mode(dataprovider: Any) -> bool:
+    """Tell whether time passes on its own: live and dry-run."""
+    return dataprovider.runmode.value in ("live", "dry_run")
+
+
 def signal_candle(
     dataprovider: Any, pair: str, timeframe: str, ordered_at: datetime, columns: Iterable[str] | None = None
 ) -> dict[str, Any] | None:

@@ -1,7 +1,10 @@
-"""The Arrow form of a forecast request and its reply, and the checks that a reply is the answer to the question.
+"""The Arrow form of a question to POST /predict and its reply, and the checks that a reply answers the question.
 
-From: Freqtrade's candle frame, the service's bytes. To: the client (bytes), the forecast source (a checked table).
+From: Freqtrade's candle frames, the service's bytes. To: the client (bytes), `history` and `live` (checked tables).
+The contract is configs/contracts/decision_reply.v1.json; a test holds this file to it (SRV-7).
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,17 +14,14 @@ from strategies.shared.client import ForecastUnavailable
 
 SCHEMA_VERSION = 1
 HORIZONS = ("15m", "1h", "4h", "12h")
-REACHES = ("1pct_4h", "2pct_4h", "3pct_12h", "5pct_12h")
-FORECAST_COLUMNS = (
-    *(f"future_return_{horizon}" for horizon in HORIZONS),
-    *(f"direction_{horizon}_{side}" for horizon in HORIZONS for side in ("up", "down", "flat")),
-    *(f"long_will_reach_{reach}" for reach in REACHES),
-    *(f"short_will_reach_{reach}" for reach in REACHES),
-    "max_drawdown_1h", "max_drawdown_4h", "max_rally_1h", "max_rally_4h",
-    "best_action_long", "best_action_short", "best_action_hold",
-    "signal_strength", "risk_reward_ratio", "optimal_hold_time",
-    *(f"confidence_{horizon}" for horizon in HORIZONS),
-)  # fmt: skip
+PROBABILITIES = tuple(f"probability_{side}_{horizon}" for horizon in HORIZONS for side in ("up", "down"))
+RETURNS = tuple(f"expected_return_{horizon}" for horizon in HORIZONS)  # ratios of the close
+LEVELS = ("stop_long", "stop_short", "target_long", "target_short")  # ratios of the close, above 0
+SHARES = (*PROBABILITIES, "stake_multiplier", "signal_probability")  # 0..1
+NUMBERS = (*PROBABILITIES, *RETURNS, "stake_multiplier", *LEVELS, "signal_probability")
+VERSIONS = ("model_version", "direction_version")  # of the unified and of the direction line
+WORDS = ("signal", *VERSIONS, "reason")
+DIGESTS = ("chain_digest", "direction_chain_digest")
 PRICES = ("open", "high", "low", "close", "volume")
 MAX_ROWS = 100_000  # of the 500,000 that the service takes (LIM-4), so that a slow one answers within its minute
 
@@ -38,18 +38,21 @@ def open_times(frame: pd.DataFrame) -> np.ndarray:
     return frame["date"].dt.as_unit("ms").astype("int64").to_numpy()
 
 
-def encode(candles: pa.Table, pair: str, timeframe: str, as_of: str) -> bytes:
-    """Return the request body."""
-    parameters = {"schema_version": str(SCHEMA_VERSION), "pair": pair, "timeframe": timeframe, "as_of": as_of}
-    candles = candles.replace_schema_metadata(parameters)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, candles.schema) as writer:
-        writer.write_table(candles)
-    return sink.getvalue().to_pybytes()
+def encode(candles: pa.Table, timeframe: str, as_of: str, pair: str) -> bytes:
+    """Return the request body about one pair."""
+    return _stream(candles, {"pair": pair, "timeframe": timeframe, "as_of": as_of})
 
 
-def decode(body: bytes, pair: str, timeframe: str) -> pa.Table:
-    """Return the reply's table: `date` as int64 ms, the 38 columns float32, model_version and reason as text.
+def encode_pairs(candles: Mapping[str, pa.Table], timeframe: str) -> bytes:
+    """Return the request body about the newest candle of several pairs: their blocks one after the other."""
+    blocks = [
+        table.append_column("pair", pa.array([pair] * table.num_rows, pa.string())) for pair, table in candles.items()
+    ]
+    return _stream(pa.concat_tables(blocks), {"timeframe": timeframe, "as_of": "latest"})
+
+
+def decode(body: bytes, timeframe: str, pair: str | None) -> pa.Table:
+    """Return the reply's table: `date` as int64 ms, NUMBERS float32, WORDS as text, and `pair` if none was named.
 
     Raises
     ------
@@ -64,23 +67,29 @@ def decode(body: bytes, pair: str, timeframe: str) -> pa.Table:
             if metadata.get(name) != expected:
                 answered = metadata.get(name)
                 raise ForecastUnavailable("mismatch", f"reply is about {name} {answered!r}, asked was {expected!r}")
-        if not metadata.get("chain_digest"):
-            raise ForecastUnavailable("mismatch", "reply does not name its chain_digest")
-        expected_columns = ("date", "model_version", "reason", *FORECAST_COLUMNS)
-        missing = [name for name in expected_columns if name not in table.column_names]
+        if unnamed := [name for name in DIGESTS if not metadata.get(name)]:
+            raise ForecastUnavailable("mismatch", f"reply does not name its {' and '.join(unnamed)}")
+        texts = WORDS if pair is not None else (*WORDS, "pair")
+        missing = [name for name in ("date", *texts, *NUMBERS) if name not in table.column_names]
         if missing:
             raise ForecastUnavailable("mismatch", f"reply lacks the columns {', '.join(missing[:5])}")
         date = table["date"]
         if not pa.types.is_integer(date.type):
             date = date.cast(pa.timestamp("ms", "UTC"))
         columns = {"date": date.cast(pa.int64())}
-        columns |= {name: table[name].cast(pa.string()) for name in ("model_version", "reason")}
-        columns |= {name: table[name].cast(pa.float32()) for name in FORECAST_COLUMNS}
+        columns |= {name: table[name].cast(pa.string()) for name in texts}
+        columns |= {name: table[name].cast(pa.float32()) for name in NUMBERS}
         if columns["date"].null_count:
             raise ForecastUnavailable("mismatch", "reply has rows without a date")
-        return pa.table(columns).combine_chunks().replace_schema_metadata({"chain_digest": metadata["chain_digest"]})
+        digests = {name: metadata[name] for name in DIGESTS}
+        return pa.table(columns).combine_chunks().replace_schema_metadata(digests)
     except (pa.ArrowException, UnicodeDecodeError, ValueError, TypeError) as error:
         raise ForecastUnavailable("mismatch", f"reply is not the Arrow stream of the contract: {error}") from error
+
+
+def chain_of(table: pa.Table) -> str:
+    """Return what names both chains of versions that a decoded reply was made by; `model_lines` names them alike."""
+    return "+".join(table.schema.metadata[name.encode()].decode() for name in DIGESTS)
 
 
 def check_dates(table: pa.Table, expected: np.ndarray) -> None:
@@ -114,3 +123,11 @@ def split_ranges(n_rows: int, overlap: int, max_rows: int = MAX_ROWS) -> list[tu
         ranges.append((start, keep, end))
         keep = end
     return ranges
+
+
+def _stream(candles: pa.Table, parameters: Mapping[str, str]) -> bytes:
+    candles = candles.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION), **parameters})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, candles.schema) as writer:
+        writer.write_table(candles)
+    return sink.getvalue().to_pybytes()

@@ -1,6 +1,6 @@
 """A forecast service that stands in for the real one: the same wire, no model, on a real socket.
 
-From: the requests of `strategies/shared` (or of Freqtrade around it). To: forecasts that are a causal function of
+From: the requests of `strategies/shared` (or of Freqtrade around it). To: decisions that are a causal function of
 the last 48 closes, the same bits whichever range they are asked for in. `faults` is what the next replies do wrong.
 """
 
@@ -16,36 +16,27 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-WARMUP, CONTEXT = 512, 96  # what BASE_40 and the default model read
+WARMUP, CONTEXT = 512, 96  # what BASE_40 and the default unified model read
+DIRECTION_CONTEXT = 168  # the direction model's: the longer of the two decides what a decision reads
 KEY = "k" * 32
 HORIZONS = {"15m": 1, "1h": 4, "4h": 16, "12h": 48}
-REACHES = ("1pct_4h", "2pct_4h", "3pct_12h", "5pct_12h")
 
 
-def forecast_columns(open_, high, low, close, volume, strength=1.0):
-    """Return the 38 columns: the past move of each horizon, turned round, is what comes next."""
+def decision_columns(open_, high, low, close, volume, strength=1.0):
+    """Return the number columns: the past move of each horizon, turned round, is what comes next."""
     columns = {}
-    past = {}
     for name, bars in HORIZONS.items():
         move = np.zeros(len(close))
         move[bars:] = close[bars:] / close[:-bars] - 1
-        past[name] = move
-        columns[f"future_return_{name}"] = -strength * move
-    for name in HORIZONS:
-        up = np.clip(0.4 - 10 * past[name], 0.05, 0.75)
-        columns[f"direction_{name}_up"] = up
-        columns[f"direction_{name}_down"] = 0.8 - up
-        columns[f"direction_{name}_flat"] = np.full(len(close), 0.2)
-    reach = {f"{side}_will_reach_{reach}": np.full(len(close), 0.5) for side in ("long", "short") for reach in REACHES}
-    columns |= reach
-    spread = np.abs(past["4h"]) + 0.005
-    columns |= {"max_drawdown_1h": spread / 2, "max_drawdown_4h": spread, "max_rally_1h": spread / 2}
-    columns |= {"max_rally_4h": spread, "best_action_long": columns["direction_4h_up"]}
-    columns |= {"best_action_short": columns["direction_4h_down"], "best_action_hold": columns["direction_4h_flat"]}
-    columns |= {
-        name: np.full(len(close), 0.5) for name in ("signal_strength", "risk_reward_ratio", "optimal_hold_time")
-    }
-    columns |= {f"confidence_{name}": np.full(len(close), 0.7) for name in HORIZONS}
+        up = np.clip(0.4 - 10 * move, 0.05, 0.75)
+        columns[f"probability_up_{name}"], columns[f"probability_down_{name}"] = up, 0.8 - up
+        columns[f"expected_return_{name}"] = -strength * move
+        if name == "4h":
+            spread = np.abs(move) + 0.005
+            columns |= {"stake_multiplier": np.clip(0.5 + 5 * np.abs(move), 0, 1)}
+            columns |= {"stop_long": spread / (1 + spread), "stop_short": spread}
+            columns |= {"target_long": 2 * spread, "target_short": 2 * spread}
+            columns |= {"signal_probability": np.maximum(up, 0.8 - up)}
     return columns
 
 
@@ -60,10 +51,18 @@ class StubService:
             {"version": "v2", "valid_from": "2025-02-01T00:00:00Z", "trained_until": "2025-01-31T00:00:00Z"},
         ]
     )
+    direction_versions: list = field(
+        default_factory=lambda: [
+            {"version": "d1", "valid_from": "2024-12-25T00:00:00Z", "trained_until": "2024-12-24T00:00:00Z"},
+            {"version": "d2", "valid_from": "2025-01-20T00:00:00Z", "trained_until": "2025-01-19T00:00:00Z"},
+        ]
+    )
+    kinds: tuple = ("unified_patchtst", "direction")  # of the lines that are served
     chain_digest: str = "a" * 64
+    direction_digest: str = "d" * 64
     warmup: int = WARMUP
     context_length: int = CONTEXT
-    faults: list = field(default_factory=list)  # each entry serves one /forecast reply; see `Handler.do_POST`
+    faults: list = field(default_factory=list)  # each entry serves one /predict reply; see `Handler.do_POST`
     requests: list = field(default_factory=list)  # (method, path, rows, as_of)
     port: int = 0
     strength: float = 1.0  # share of a past move that is forecast to come back: the weaker, the fewer trades
@@ -73,38 +72,55 @@ class StubService:
         return f"http://127.0.0.1:{self.port}"
 
     def lines(self):
-        common = {
-            "name": f"unified-{self.timeframe}",
-            "kind": "unified_patchtst",
-            "timeframe": self.timeframe,
-            "chain_digest": self.chain_digest,
-        }
-        sizes = {"warmup": self.warmup, "context_length": self.context_length, "feature_digest": "f" * 64}
-        return [common | sizes | {"champion": self.versions[-1]["version"], "versions": self.versions}]
+        common = {"timeframe": self.timeframe, "warmup": self.warmup, "feature_digest": "f" * 64}
+        unified = {
+            "name": f"unified-{self.timeframe}", "kind": "unified_patchtst", "chain_digest": self.chain_digest,
+            "context_length": self.context_length, "champion": self.versions[-1]["version"], "versions": self.versions,
+        }  # fmt: skip
+        direction = {
+            "name": f"direction-{self.timeframe}", "kind": "direction", "chain_digest": self.direction_digest,
+            "context_length": DIRECTION_CONTEXT, "champion": self.direction_versions[-1]["version"],
+            "versions": self.direction_versions,
+        }  # fmt: skip
+        return [common | line for line in (unified, direction) if line["kind"] in self.kinds]
 
     def answer(self, request: pa.Table) -> pa.Table:
-        """Score a request as of each candle's own close."""
+        """Decide as of each candle's own close, or on the newest candle of each pair."""
         parameters = {key.decode(): value.decode() for key, value in request.schema.metadata.items()}
+        metadata = {"timeframe": parameters["timeframe"], "schema_version": "1"}
+        metadata |= {"chain_digest": self.chain_digest, "direction_chain_digest": self.direction_digest}
+        if "pair" not in parameters:
+            pairs = request["pair"].to_pylist()
+            starts = [row for row, pair in enumerate(pairs) if row == 0 or pairs[row - 1] != pair]
+            parts = [
+                self.decide(request.slice(start, end - start), True).append_column("pair", pa.array([pairs[start]]))
+                for start, end in zip(starts, [*starts[1:], len(pairs)], strict=True)
+            ]
+            return pa.concat_tables(parts).replace_schema_metadata(metadata)
+        answer = self.decide(request, parameters["as_of"] == "latest")
+        return answer.replace_schema_metadata(metadata | {"pair": parameters["pair"]})
+
+    def decide(self, request: pa.Table, newest_only: bool) -> pa.Table:
         dates = request["date"].cast(pa.int64()).to_numpy()
-        columns = forecast_columns(
+        columns = decision_columns(
             *(request[name].to_numpy() for name in ("open", "high", "low", "close", "volume")), self.strength
         )
         minutes = {"m": 1, "h": 60}[self.timeframe[-1]] * int(self.timeframe[:-1])
-        valid_from = np.array([_ms(version["valid_from"]) for version in self.versions])
-        newest = np.searchsorted(valid_from, dates + minutes * 60_000, side="right") - 1
-        warm = np.arange(len(dates)) >= self.warmup + self.context_length - 1
-        scored = warm & (newest >= 0)
-        if parameters["as_of"] == "latest":
-            scored &= np.arange(len(dates)) == len(dates) - 1
-        names = np.array([version["version"] for version in self.versions], dtype=object)
-        version = np.where(scored, names[newest], None)
+        warm = np.arange(len(dates)) >= self.warmup + max(self.context_length, DIRECTION_CONTEXT) - 1
+        scored, names = warm.copy(), {}
+        for name, versions in (("model_version", self.versions), ("direction_version", self.direction_versions)):
+            valid_from = np.array([_ms(version["valid_from"]) for version in versions])
+            newest = np.searchsorted(valid_from, dates + minutes * 60_000, side="right") - 1
+            scored &= newest >= 0
+            names[name] = np.array([version["version"] for version in versions], dtype=object)[newest]
+        signal = np.where(columns["probability_up_4h"] > 0.4, "BUY", "SELL")
         reason = np.where(scored, None, np.where(warm, "no_version", "warmup"))
         out = {"date": pa.array(dates, type=pa.timestamp("ms", "UTC"))}
-        out |= {"model_version": pa.array(list(version), pa.string()).dictionary_encode()}
+        for name, words in {**names, "signal": signal}.items():
+            out[name] = pa.array(list(np.where(scored, words, None)), pa.string()).dictionary_encode()
         out |= {"reason": pa.array(list(reason), pa.string()).dictionary_encode()}
         out |= {name: pa.array(values.astype(np.float32), mask=~scored) for name, values in columns.items()}
-        metadata = {"pair": parameters["pair"], "timeframe": parameters["timeframe"], "chain_digest": self.chain_digest}
-        return pa.table(out).replace_schema_metadata(metadata)
+        return pa.table(out).slice(len(dates) - 1 if newest_only else 0)
 
 
 def stream(table: pa.Table) -> bytes:
@@ -151,7 +167,7 @@ def running(service: StubService | None = None, port: int = 0):
                 return self.drip()
             if fault == "redirect":
                 self.send_response(307)
-                self.send_header("Location", "http://127.0.0.1:9/forecast")
+                self.send_header("Location", "http://127.0.0.1:9/predict")
                 self.send_header("Content-Length", "0")
                 return self.end_headers()
             if fault == "garbage":

@@ -9,9 +9,11 @@ import pytest
 from freqtrade.persistence import disable_database_use, enable_database_use
 from freqtrade.resolvers.strategy_resolver import StrategyResolver
 from harness import assert_past_is_unchanged
-from stub_service import forecast_columns
+from stub_service import decision_columns
 
 from strategies.engines.trend import TradePlan
+from strategies.shared import metrics
+from strategies.shared.replies import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,13 +21,13 @@ PAIR = {"futures": "BTC/USDT:USDT", "spot": "BTC/USDT"}
 SIGNALS = ["enter_long", "enter_short", "exit_long", "exit_short"]
 
 
-def load(name, url="http://127.0.0.1:9", mode="futures", timeframe="15m"):
+def load(name, url="http://127.0.0.1:9", mode="futures", timeframe="15m", runmode="backtest"):
     config = {
         "strategy": name, "strategy_path": str(ROOT / "strategies"), "user_data_dir": ROOT / "user_data",
-        "trading_mode": mode, "runmode": "backtest", "timeframe": timeframe, "candlewright": {"service_url": url},
+        "trading_mode": mode, "runmode": runmode, "timeframe": timeframe, "candlewright": {"service_url": url},
     }  # fmt: skip
     strategy = StrategyResolver.load_strategy(config)
-    strategy.dp = SimpleNamespace(runmode=SimpleNamespace(value="backtest"))
+    strategy.dp = SimpleNamespace(runmode=SimpleNamespace(value=runmode))
     strategy.ft_bot_start()
     return strategy
 
@@ -41,6 +43,7 @@ def test_nothing_at_or_before_the_cut_moves_when_the_future_becomes_noise(stub, 
     """LEK-1 for strategy columns, signals and tags."""
     strategy = load(name, stub.url)
     columns = [column for column in analysed(strategy, make_candles(700)) if column != "date"]
+    assert name != "NNPredictor" or set(COLUMNS) <= set(columns)  # the decision of both models, end to end
     assert_past_is_unchanged(lambda frame: analysed(strategy, frame)[columns], make_candles(1400), cut, seed=cut)
 
 
@@ -54,13 +57,13 @@ def test_a_service_that_looks_ahead_is_caught(stub, make_candles):
         table = answer(request)
         close = request["close"].to_numpy()
         future = np.append(close[1:] / close[:-1] - 1, 0.0).astype("f4")
-        return table.set_column(table.column_names.index("future_return_4h"), "future_return_4h", pa.array(future))
+        return table.set_column(table.column_names.index("expected_return_4h"), "expected_return_4h", pa.array(future))
 
     stub.answer = leaking
     strategy = load("NNPredictor", stub.url)
     with pytest.raises(AssertionError, match="the past moved"):
         assert_past_is_unchanged(
-            lambda frame: analysed(strategy, frame)[["future_return_4h"]], make_candles(1400), 1100, seed=1
+            lambda frame: analysed(strategy, frame)[["expected_return_4h"]], make_candles(1400), 1100, seed=1
         )
 
 
@@ -75,16 +78,16 @@ def test_every_signal_has_its_tag(stub, make_candles, mode):
         tagged = frame[f"{kind}_tag"].fillna("").astype(str) != ""
         assert (signalled == tagged).all()
     cost = 2 * (0.0006 + 0.0005)
-    expected = forecast_columns(*(frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
+    expected = decision_columns(*(frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
     entered = frame["enter_long"] == 1
-    assert (expected["future_return_4h"][entered] > 1.5 * cost).all()
+    assert (expected["expected_return_4h"][entered] > 1.5 * cost).all()
 
 
 def test_a_failing_service_leaves_zeroed_signals_and_nan_columns(make_candles, caplog):
     """STR-4: every column is there, nothing is signalled, nothing raises."""
     frame = analysed(load("NNPredictor"), make_candles(900))
     assert (frame[SIGNALS] == 0).all(axis=None)
-    assert frame["future_return_4h"].isna().all()
+    assert frame["expected_return_4h"].isna().all()
     assert "No entries will be made" in caplog.text
 
 
@@ -106,6 +109,7 @@ def trade_at(rate, opened):
     return SimpleNamespace(
         pair="BTC/USDT:USDT", open_rate=rate, open_date=opened, open_date_utc=opened, is_short=False, leverage=1.0,
         entry_side="buy", set_custom_data=stored.__setitem__, get_custom_data=stored.get, stored=stored,
+        calc_profit_ratio=lambda at: at / rate - 1 - 0.001,
     )  # fmt: skip
 
 
@@ -121,7 +125,7 @@ def test_the_target_exits_and_survives_a_restart(make_candles):
     restarted = load("TrendFollower")
     restarted.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
     for one in (strategy, restarted):
-        plan = one._plan(trade)
+        plan = one.plans.of(trade)
         assert plan.atr == pytest.approx(float(frame["atr_14_pct"].iloc[-1] * frame["close"].iloc[-1]))
         assert one.custom_exit(trade.pair, trade, now, plan.target, 0.0) == "tf_tp"
         assert one.custom_exit(trade.pair, trade, now, plan.target * 0.999, 0.0) is None
@@ -147,7 +151,7 @@ def test_a_price_that_is_past_the_stop_already_still_gets_one(make_candles):
     now = pd.Timestamp("2025-03-01", tz="UTC")
     strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
     trade = trade_at(100.0, now)
-    strategy.plans[trade.pair] = (now, TradePlan(entry=100.0, atr=2.0, take_profit_atr=2.5, stop_loss_atr=1.0))
+    strategy.plans._known[trade.pair] = (now, TradePlan(entry=100.0, atr=2.0, take_profit_atr=2.5, stop_loss_atr=1.0))
     assert 0 < strategy.custom_stoploss(trade.pair, trade, now, 97.0, 0.0, after_fill=False) < 1e-5
 
 
@@ -159,7 +163,10 @@ def test_the_trail_follows_closes_and_not_the_high_of_a_running_candle(make_cand
     known = {"until": -1}
     strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame.iloc[: known["until"]], None)
     trade = trade_at(100.0, opened)
-    strategy.plans[trade.pair] = (opened, TradePlan(entry=100.0, atr=2.0, take_profit_atr=2.5, stop_loss_atr=1.0))
+    strategy.plans._known[trade.pair] = (
+        opened,
+        TradePlan(entry=100.0, atr=2.0, take_profit_atr=2.5, stop_loss_atr=1.0),
+    )
 
     def stop(high, after_fill=False):
         distance = strategy.custom_stoploss(trade.pair, trade, opened, high, 0.0, after_fill=after_fill)
@@ -185,43 +192,138 @@ def test_the_predictors_stop_is_asked_for_once_per_fill(stub, make_candles):
         order = SimpleNamespace(order_date_utc=now.to_pydatetime(), ft_order_side=side)
         strategy.order_filled(trade.pair, trade, order, now)
         assert strategy.use_custom_stoploss is (side == "buy")
-    distance = strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=True)
-    drawdown = float(frame["max_drawdown_4h"].iloc[-1])
-    assert distance == pytest.approx(1.5 * drawdown / (1 + drawdown))
+    distance = strategy.custom_stoploss(trade=trade, current_rate=trade.open_rate, after_fill=True)
+    assert distance == pytest.approx(1.5 * float(frame["stop_long"].iloc[-1]))
     assert not strategy.use_custom_stoploss
-    assert trade.stored == {}  # the audit record is for live trades: a backtest's is its columns
+    assert trade.stored == {}  # plan and record are for live trades: a backtest's are its columns
+
+
+def entered_live(stub, make_candles, late=0.0):
+    """Return a dry-run strategy, its frame, and a trade that it opened on the newest candle."""
+    strategy = load("NNPredictor", stub.url, runmode="dry_run")
+    frame = analysed(strategy, make_candles(900))
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+    now = frame["date"].iloc[-1] + pd.Timedelta("15min") + pd.Timedelta(late, "s")
+    return strategy, frame, trade_at(float(frame["close"].iloc[-1]), now), now
+
+
+def test_the_profit_target_is_the_unified_models_after_fees(stub, make_candles):
+    """ENS-2: worked out once per trade; another trade on the same pair has its own."""
+    strategy = load("NNPredictor", stub.url)
+    frame = analysed(strategy, make_candles(900))
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+    for row in (-1, -2):
+        now = frame["date"].iloc[row] + pd.Timedelta("15min")
+        trade = trade_at(float(frame["close"].iloc[row]), now)
+        expected = 1.5 * float(frame["target_long"].iloc[row]) - 0.001
+        assert strategy.custom_roi(trade=trade) == pytest.approx(expected)
+        strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
+        assert strategy.custom_roi(trade=trade) == pytest.approx(expected)
+        strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+
+
+def test_other_parameters_plan_the_same_trade_anew(stub, make_candles):
+    """Hyperopt fills the same candle in every epoch with the same strategy object."""
+    strategy = load("NNPredictor", stub.url)
+    frame = analysed(strategy, make_candles(900))
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+    now = frame["date"].iloc[-1] + pd.Timedelta("15min")
+    trade = trade_at(float(frame["close"].iloc[-1]), now)
+    found = []
+    for factor in (1.0, 2.0):
+        strategy.stop_factor.value = strategy.target_factor.value = factor
+        order = SimpleNamespace(order_date_utc=now.to_pydatetime(), ft_order_side="buy")
+        strategy.order_filled(trade.pair, trade, order, now)
+        found.append((strategy.custom_stoploss(trade=trade, current_rate=trade.open_rate, after_fill=True),
+                      strategy.custom_roi(trade=trade) + 0.001))  # fmt: skip
+    assert found[1] == pytest.approx([2 * value for value in found[0]])
+
+
+def test_the_models_only_ever_reduce_the_stake(stub, make_candles):
+    """ENS-2, SIZ-4, SIZ-5: without a decision, or below the exchange's least order, there is no trade."""
+    strategy = load("NNPredictor", stub.url)
+    frame = analysed(strategy, make_candles(900))
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
+
+    def stake(row, least=5.0):
+        now = frame["date"].iloc[row] + pd.Timedelta("15min")
+        return strategy.custom_stake_amount(
+            pair="BTC/USDT:USDT", current_time=now, proposed_stake=1000.0, min_stake=least, max_stake=5000.0,
+            current_rate=100.0, leverage=1.0, entry_tag="nn_long_60", side="long",
+        )  # fmt: skip
+
+    assert stake(-1) == pytest.approx(1000 * float(frame["stake_multiplier"].iloc[-1]))
+    assert 0 < stake(-1) < 1000
+    assert stake(-1, least=999.0) == 0
+    assert stake(600) == 0  # before the first decision
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: 1 / 0
+    assert stake(-1) == 0  # Freqtrade would take the full stake for an error
+
+
+@pytest.mark.parametrize(("late", "enters"), [(0.0, True), (9.5, True), (10.5, False), (600.0, False)])
+def test_a_late_signal_enters_nothing_and_is_counted(stub, make_candles, caplog, late, enters):
+    """ASO-7, GUA-7: 20 % of 15 minutes is above the 10 s that are the most."""
+    caplog.set_level("INFO")
+    strategy, _, trade, now = entered_live(stub, make_candles, late)
+    before = metrics.REGISTRY.get_sample_value("rejected_entries_total", {"reason": "TTL"}) or 0
+    for _ in range(3):  # Freqtrade offers a signal in every loop
+        asked = strategy.confirm_trade_entry(pair=trade.pair, current_time=now, order_type="limit", amount=1.0,
+                                             rate=1.0, time_in_force="GTC", entry_tag="x", side="long")  # fmt: skip
+        assert asked is enters
+    after = metrics.REGISTRY.get_sample_value("rejected_entries_total", {"reason": "TTL"}) or 0
+    assert after - before == (0 if enters else 1)
+    assert caplog.text.count("reason TTL") == (0 if enters else 1)
+
+
+def test_a_gate_that_fails_says_no(stub, make_candles, caplog):
+    """Freqtrade takes an exception for a yes."""
+    strategy, _, trade, now = entered_live(stub, make_candles)
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: 1 / 0
+    assert strategy.confirm_trade_entry(pair=trade.pair, current_time=now) is False
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_live_bot_is_asked_in_every_loop_until_the_stop_stands(stub, make_candles):
-    strategy = load("NNPredictor", stub.url)
-    frame = analysed(strategy, make_candles(900))
-    strategy.dp.runmode.value = "dry_run"
-    now = frame["date"].iloc[-1] + pd.Timedelta("15min")
-    trade = trade_at(float(frame["close"].iloc[-1]), now)
+    strategy, frame, trade, _ = entered_live(stub, make_candles)
     strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
-    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=True) is None
+    assert strategy.custom_stoploss(trade=trade, current_rate=trade.open_rate, after_fill=True) is None
+    assert strategy.custom_roi(trade=trade) is None
     assert strategy.use_custom_stoploss
     strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
-    first = strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=False)
-    assert trade.stored["stop"] == pytest.approx(trade.open_rate * (1 - first))
-    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)  # restarted: the trade knows
-    assert strategy.custom_stoploss(trade.pair, trade, now, trade.open_rate, 0.0, after_fill=False) == first
+    first = strategy.custom_stoploss(trade=trade, current_rate=trade.open_rate, after_fill=False)
+    assert trade.stored["plan"]["stop"] == pytest.approx(trade.open_rate * (1 - first))
+    restarted = load("NNPredictor", runmode="dry_run")  # the trade knows, the service is away
+    restarted.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
+    assert restarted.custom_stoploss(trade=trade, current_rate=trade.open_rate, after_fill=False) == first
+    assert restarted.custom_roi(trade=trade) == strategy.custom_roi(trade=trade)
 
 
 def test_a_live_fill_records_which_weights_decided(stub, make_candles):
-    """ASO-8."""
-    strategy = load("NNPredictor", stub.url)
-    frame = analysed(strategy, make_candles(900))
-    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
-    strategy.dp.runmode.value = "dry_run"
-    now = frame["date"].iloc[-1] + pd.Timedelta("15min")
-    trade = trade_at(100.0, now)
+    """ASO-8: both versions, probabilities, the candle and how long its decision took."""
+    strategy, frame, trade, now = entered_live(stub, make_candles)
     order = SimpleNamespace(order_date_utc=now.to_pydatetime(), ft_order_side="buy")
     strategy.order_filled(trade.pair, trade, order, now)
-    assert trade.stored["forecast"]["model_version"] == "v1"
-    assert float(trade.stored["forecast"]["future_return_4h"]) == pytest.approx(
-        float(frame["future_return_4h"].iloc[-1])
-    )
+    record = trade.stored["forecast"]
+    assert set(record) == {"date", *COLUMNS}
+    assert (record["model_version"], record["direction_version"]) == ("v1", "d2")
+    assert record["date"] == str(frame["date"].iloc[-1])
+    for name in ("probability_up_4h", "expected_return_4h", "stake_multiplier", "candle_to_signal_seconds"):
+        assert float(record[name]) == pytest.approx(float(frame[name].iloc[-1]))
+    assert float(record["candle_to_signal_seconds"]) > 0
+
+
+@pytest.mark.parametrize("name", ["NNPredictor", "TrendFollower"])
+def test_the_share_of_candles_that_pass_each_gate_is_told_once(stub, make_candles, caplog, name):
+    """STR-9: per pair and side, with what the later gates refused."""
+    caplog.set_level("INFO")
+    strategy = load(name, stub.url)
+    frame = analysed(strategy, make_candles(900))
+    analysed(strategy, make_candles(900))  # hyperopt asks again and again
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Gates of")]
+    assert len(told) == (2 if name == "NNPredictor" else 1)
+    entries = frame["enter_long"].fillna(0).eq(1)
+    assert f"over 900 candles: {'direction' if name == 'NNPredictor' else 'cross'}" in told[0]
+    assert f"all {entries.mean():.1%}; refused by" in told[0]
 
 
 @pytest.fixture(autouse=True)

@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from stub_service import CONTEXT, WARMUP, StubService, forecast_columns, running
+from stub_service import DIRECTION_CONTEXT, WARMUP, StubService, decision_columns, running
 
-from strategies.shared import forecasts
+from strategies.shared import complaints, history, live
 from strategies.shared.forecasts import ForecastSource, forecast_source
+from strategies.shared.replies import AGE, COLUMNS
 from strategies.shared.settings import Settings
-from strategies.shared.wire import FORECAST_COLUMNS
+from strategies.shared.wire import NUMBERS
 
 PAIR, TIMEFRAME = "BTC/USDT:USDT", "15m"
-FIRST = WARMUP + CONTEXT - 1
+FIRST = WARMUP + DIRECTION_CONTEXT - 1
 
 
 class Clock:
@@ -35,7 +36,7 @@ def ask(source, frame, as_of=None):
 
 
 def all_missing(answer):
-    return answer[list(FORECAST_COLUMNS)].isna().all(axis=None) and answer["model_version"].isna().all()
+    return answer[list(NUMBERS)].isna().all(axis=None) and answer["model_version"].isna().all()
 
 
 def warnings_of(caplog):
@@ -47,14 +48,18 @@ def test_every_candle_gets_its_own_forecast_by_the_version_of_its_time(stub, mak
     frame = make_candles(1500)
     frame.index = frame.index + 7  # whatever the index is, the answer has it
     answer = ask(source_of(stub), frame)
-    expected = forecast_columns(*(frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
+    expected = decision_columns(*(frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
     assert answer.index.equals(frame.index)
-    assert answer["future_return_4h"].iloc[:FIRST].isna().all()
-    assert np.array_equal(answer["future_return_4h"].iloc[FIRST:], expected["future_return_4h"][FIRST:].astype("f4"))
+    assert answer["expected_return_4h"].iloc[:FIRST].isna().all()
+    assert np.array_equal(
+        answer["expected_return_4h"].iloc[FIRST:], expected["expected_return_4h"][FIRST:].astype("f4")
+    )
     close_time = frame["date"] + pd.Timedelta("15min")
     second = close_time >= pd.Timestamp("2025-02-01", tz="UTC")
     assert (answer["model_version"][second] == "v2").all()
     assert (answer["model_version"][~second].iloc[FIRST:] == "v1").all()
+    assert set(answer["direction_version"].iloc[FIRST:]) == {"d2"}
+    assert answer[AGE].isna().all()  # time does not pass in a backtest
 
 
 def test_a_repeated_question_costs_no_bulk_request(stub, make_candles):
@@ -66,25 +71,62 @@ def test_a_repeated_question_costs_no_bulk_request(stub, make_candles):
     pd.testing.assert_frame_equal(first, second)
 
 
-@pytest.mark.parametrize("change", ["candle", "chain"])
+@pytest.mark.parametrize("change", ["candle", "chain", "direction chain"])
 def test_a_changed_question_is_asked_again(stub, make_candles, change):
     frame = make_candles(700)
     ask(source_of(stub), frame)
     if change == "candle":
         frame.loc[650, "close"] = np.nextafter(frame.loc[650, "close"], np.inf)
-    else:
+    elif change == "chain":
         stub.chain_digest = "b" * 64
+    else:
+        stub.direction_digest = "b" * 64
     ask(source_of(stub), frame)
     assert [method for method, *_ in stub.requests].count("POST") == 2
 
 
-def test_cached_answers_are_not_used_while_the_service_is_away(make_candles, caplog):
-    """A cache cannot know whether the chain of versions is still the same."""
-    frame = make_candles(700)
+def test_a_service_that_is_away_leaves_a_backtest_what_it_answered_before(make_candles, caplog):
+    """Hyperopt works on cached answers; what was never asked is missing, and so is everything live."""
+    frame = make_candles(800)
     with running() as stub:
-        assert not all_missing(ask(source_of(stub), frame))
-    assert all_missing(ask(source_of(stub), frame))
+        before = ask(source_of(stub), frame)
+    again = source_of(stub)
+    pd.testing.assert_frame_equal(ask(again, frame), before)
+    pd.testing.assert_frame_equal(ask(again, frame), before)
+    assert [words for words in warnings_of(caplog) if "gave before are used" in words] == warnings_of(caplog)
+    assert len(warnings_of(caplog)) == 1
+    assert all_missing(ask(again, frame.iloc[:790]))
     assert "No entries will be made" in warnings_of(caplog)[-1]
+    assert all_missing(ask(source_of(stub, live=True), frame))
+
+
+def test_a_service_that_refuses_is_not_away(stub, make_candles, monkeypatch):
+    """A wrong key is not helped by what another key was told."""
+    frame = make_candles(800)
+    assert not all_missing(ask(source_of(stub), frame))
+    monkeypatch.setenv("CANDLEWRIGHT_API_KEY", "w" * 40)
+    assert all_missing(ask(source_of(stub), frame))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not json", b'{"lines": 1}', b"[1]"])
+def test_a_damaged_model_list_is_none(make_candles, room, damage):
+    frame = make_candles(800)
+    with running() as stub:
+        ask(source_of(stub), frame)
+    (path,) = (room / "cache").glob("models-*.json")
+    path.write_bytes(damage)
+    assert all_missing(ask(source_of(stub), frame))
+
+
+@pytest.mark.parametrize(("kind", "words"), [("direction", "unified"), ("unified_patchtst", "direction")])
+@pytest.mark.parametrize("live", [True, False])
+def test_one_line_alone_decides_nothing_and_the_other_is_named(stub, make_candles, caplog, kind, words, live):
+    """ENS-1: a decision takes both, and the warning says which one to train."""
+    stub.kinds = (kind,)
+    assert all_missing(ask(source_of(stub, live=live), make_candles(800)))
+    (warning,) = warnings_of(caplog)
+    assert f"serves no {words} model for timeframe 15m" in warning
+    assert f"train the {words} line" in warning
 
 
 def wrong_row(table):
@@ -110,10 +152,10 @@ def with_value(name, value):
     return change
 
 
-def by_version(name):
+def by_version(name, line="model_version"):
     def change(table):
-        column = pa.array([name if value else None for value in table["model_version"].to_pylist()]).dictionary_encode()
-        return table.set_column(table.column_names.index("model_version"), "model_version", column)
+        column = pa.array([name if value else None for value in table[line].to_pylist()]).dictionary_encode()
+        return table.set_column(table.column_names.index(line), line, column)
 
     return change
 
@@ -139,13 +181,20 @@ FAULTS = {
     "other timeframe": (with_metadata(timeframe="1h"), "'1h'"),
     "no digest": (with_metadata(chain_digest=""), "chain_digest"),
     "other digest": (with_metadata(chain_digest="c" * 64), "different chains"),
-    "lost column": (lambda table: table.drop_columns(["max_rally_4h"]), "max_rally_4h"),
+    "lost column": (lambda table: table.drop_columns(["stop_short"]), "stop_short"),
     "text for numbers": (
         lambda table: table.set_column(5, table.column_names[5], pa.array(["x"] * table.num_rows)),
         "not the Arrow stream",
     ),
-    "NaN": (with_value("confidence_4h", np.nan), "93 rows name a version"),
-    "infinite": (with_value("confidence_4h", np.inf), "93 rows name a version"),
+    "NaN": (with_value("probability_up_4h", np.nan), "21 rows name their versions"),
+    "infinite": (with_value("probability_up_4h", np.inf), "21 rows name their versions"),
+    "probability above 1": (with_value("probability_up_1h", 1.01), "out of range"),
+    "negative probability": (with_value("probability_down_12h", -0.01), "out of range"),
+    "stake above what risk allows": (with_value("stake_multiplier", 1.5), "out of range"),
+    "stop at the price": (with_value("stop_long", 0.0), "out of range"),
+    "other direction digest": (with_metadata(direction_chain_digest="c" * 64), "different chains"),
+    "unknown direction version": (by_version("d9", "direction_version"), "d9"),
+    "direction version from the future": (by_version("d3", "direction_version"), "before its valid_from"),
     "unknown version": (by_version("v9"), "v9"),
     "version from the future": (by_version("v2"), "before its valid_from"),
 }
@@ -156,11 +205,13 @@ def test_a_faulty_answer_is_a_missing_one_and_says_so(stub, make_candles, caplog
     """CLT-4, CLT-5, LIM-9; and it recovers by itself with the next good answer."""
     fault, words = FAULTS[name]
     frame = make_candles(700)
+    late = {"version": "d3", "valid_from": "2025-03-01T00:00:00Z", "trained_until": "2025-02-28T00:00:00Z"}
+    stub.direction_versions.append(late)
     stub.faults[:] = [fault]
     source = source_of(stub)
     answer = ask(source, frame)
     assert all_missing(answer)
-    assert list(answer.columns) == [*FORECAST_COLUMNS, "model_version"]
+    assert list(answer.columns) == list(COLUMNS)
     (warning,) = warnings_of(caplog)
     assert "No entries will be made" in warning
     assert words in warning
@@ -177,7 +228,7 @@ def test_a_service_that_is_not_there_is_told_once(make_candles, caplog):
         assert all_missing(source.columns(pair, TIMEFRAME, make_candles(700)))
     assert len(warnings_of(caplog)) == 1
     assert "tools/start.sh serve" in warnings_of(caplog)[0]
-    clock.now += forecasts.WARNING_SECONDS + 1
+    clock.now += complaints.QUIET_SECONDS + 1
     ask(source, make_candles(700))
     assert "ConnectError" in warnings_of(caplog)[1]
 
@@ -211,24 +262,24 @@ def test_strange_frames_are_answered_with_nan(stub, make_candles, frame):
 def test_a_range_without_any_version_is_explained(stub, make_candles, caplog):
     stub.versions[:] = stub.versions[1:]
     assert all_missing(ask(source_of(stub), make_candles(700, start="2025-01-01")))
-    assert "no_version, warmup; first valid_from 2025-02-01" in warnings_of(caplog)[0]
+    assert "no_version, warmup; both lines have a version from 2025-02-01T00:00:00+00:00 on" in warnings_of(caplog)[0]
 
 
 def test_another_timeframe_than_the_models_is_explained(stub, make_candles, caplog):
     answer = source_of(stub).columns(PAIR, "5m", make_candles(700, timeframe="5m"))
     assert all_missing(answer)
-    assert "no model for timeframe 5m" in warnings_of(caplog)[0]
+    assert "no unified model for timeframe 5m" in warnings_of(caplog)[0]
 
 
 def test_a_request_above_the_limit_is_split_and_the_rows_are_the_same(stub, make_candles, monkeypatch):
     """LIM-4: the parts overlap by what a score reads."""
     frame = make_candles(2000)
     whole = ask(source_of(stub), frame)
-    monkeypatch.setattr(forecasts.wire.split_ranges, "__defaults__", (900,))
+    monkeypatch.setattr(history.wire.split_ranges, "__defaults__", (900,))
     stub.chain_digest = "b" * 64  # ask again
     parts = ask(source_of(stub), frame)
     pd.testing.assert_frame_equal(whole, parts)
-    assert [rows for method, _, rows, _ in stub.requests if method == "POST"] == [2000, 900, 900, 900, 900, 832]
+    assert [rows for method, _, rows, _ in stub.requests if method == "POST"] == [2000] + [900] * 6
 
 
 def test_live_asks_for_the_newest_candle_and_never_spreads_the_reply(stub, make_candles):
@@ -242,9 +293,70 @@ def test_live_asks_for_the_newest_candle_and_never_spreads_the_reply(stub, make_
     answer = ask(source, frame.iloc[3:1000])
     assert answer["model_version"].notna().to_numpy().nonzero()[0].tolist() == [994, 995, 996]
     rows = [rows for method, _, rows, as_of in stub.requests if method == "POST" and as_of == "latest"]
-    assert rows == [WARMUP + CONTEXT + forecasts.LIVE_MARGIN] * 3
+    assert rows == [WARMUP + DIRECTION_CONTEXT + live.MARGIN] * 3
     each = ask(source, frame, "each")
-    pd.testing.assert_frame_equal(answer.iloc[-3:], each.iloc[-3:])
+    pd.testing.assert_frame_equal(answer.drop(columns=AGE).iloc[-3:], each.drop(columns=AGE).iloc[-3:])
+
+
+PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
+
+
+class DataProvider:
+    """Freqtrade's, as far as a prefetch reads it."""
+
+    def __init__(self, frames):
+        self.frames = frames
+
+    def current_whitelist(self):
+        return list(self.frames)
+
+    def get_pair_dataframe(self, pair, timeframe):
+        return self.frames[pair]
+
+
+def posts(stub):
+    return [(rows, as_of) for method, _, rows, as_of in stub.requests if method == "POST"]
+
+
+def test_one_request_brings_the_newest_candle_of_all_pairs(stub, make_candles):
+    """SRV-6: and every pair gets the very answer that it would have got on its own."""
+    frames = {pair: make_candles(800, seed=seed) for seed, pair in enumerate(PAIRS)}
+    together, alone = source_of(stub, live=True), source_of(stub, live=True)
+    for _ in range(3):  # one question per candle, however often the loop turns
+        together.prefetch(DataProvider(frames), TIMEFRAME)
+    assert posts(stub) == [(3 * (WARMUP + DIRECTION_CONTEXT + live.MARGIN), "latest")]
+    answers = {pair: together.columns(pair, TIMEFRAME, frame) for pair, frame in frames.items()}
+    assert len(posts(stub)) == 1
+    for pair, frame in frames.items():
+        expected = alone.columns(pair, TIMEFRAME, frame)
+        pd.testing.assert_frame_equal(answers[pair].drop(columns=AGE), expected.drop(columns=AGE))
+        assert answers[pair]["expected_return_4h"].notna().iloc[-1]
+        assert answers[pair][AGE].iloc[-1] > 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [400, 503, "garbage", "drop", lambda table: table.slice(1), lambda table: table.take([1, 0, 2]),
+     lambda table: pa.concat_tables([table, table]), with_metadata(timeframe="1h"),
+     lambda table: table.drop_columns(["pair"])],
+    ids=["400", "503", "garbage", "drop", "one pair less", "swapped", "twice", "other timeframe", "no pairs"],
+)  # fmt: skip
+def test_pairs_are_asked_one_by_one_when_the_common_question_fails(stub, make_candles, fault):
+    frames = {pair: make_candles(800, seed=seed) for seed, pair in enumerate(PAIRS)}
+    source = source_of(stub, live=True)
+    stub.faults[:] = [fault, fault] if fault == "drop" else [fault]
+    source.prefetch(DataProvider(frames), TIMEFRAME)
+    for pair, frame in frames.items():
+        alone = source_of(stub, live=True).columns(pair, TIMEFRAME, frame)
+        pd.testing.assert_frame_equal(source.columns(pair, TIMEFRAME, frame).drop(columns=AGE), alone.drop(columns=AGE))
+        assert alone["model_version"].notna().iloc[-1]
+
+
+def test_a_backtest_and_a_broken_data_provider_prefetch_nothing(stub, make_candles, caplog):
+    source_of(stub).prefetch(DataProvider({pair: make_candles(800) for pair in PAIRS}), TIMEFRAME)
+    source_of(stub, live=True).prefetch(object(), TIMEFRAME)
+    assert stub.requests == []
+    assert "No entries will be made" in warnings_of(caplog)[0]
 
 
 def test_live_keeps_earlier_answers_when_the_newest_fails(stub, make_candles, caplog):

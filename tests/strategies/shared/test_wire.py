@@ -3,29 +3,52 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from strategies.shared import wire
 from strategies.shared.client import ForecastUnavailable
-from strategies.shared.wire import FORECAST_COLUMNS, MAX_ROWS, split_ranges
+from strategies.shared.model_lines import KINDS, LINE_KEYS
+from strategies.shared.wire import MAX_ROWS, split_ranges
 
 CONTRACTS = Path(__file__).resolve().parents[3] / "configs" / "contracts"
 
 
-def test_the_columns_are_those_of_the_targets():
-    from nn.data.targets import FORECAST_COLUMNS as service_columns
+CANDLES = pa.table(
+    {"date": pa.array([0, 900_000], pa.timestamp("ms", "UTC")), **{name: [1.0, 2.0] for name in wire.PRICES}}
+)
 
-    assert tuple(service_columns) == FORECAST_COLUMNS
+
+def test_the_contract_has_the_columns_that_the_client_reads():
+    """SRV-7: by name, kind and range."""
+    row = json.loads((CONTRACTS / "decision_reply.v1.json").read_text())["properties"]["rows"]["items"]["properties"]
+    assert set(row) == {"date", "close_time", *wire.NUMBERS, *wire.WORDS}
+    assert all("number" in row[name]["type"] for name in wire.NUMBERS)
+    assert {name for name in wire.NUMBERS if row[name].get("maximum") == 1} == set(wire.SHARES)
+    assert {name for name in wire.NUMBERS if row[name].get("exclusiveMinimum") == 0} == set(wire.LEVELS)
 
 
-def test_the_contract_file_names_every_column():
-    text = json.dumps(json.loads((CONTRACTS / "forecast_reply.v1.json").read_text()))
-    assert [name for name in FORECAST_COLUMNS if f'"{name}"' not in text] == []
+def test_the_service_decides_in_these_columns():
+    from nn.service.decision import DECISION_COLUMNS
+
+    assert {*DECISION_COLUMNS, "signal_probability"} == set(wire.NUMBERS)
 
 
 def test_the_model_list_of_the_contract_has_what_the_client_reads():
     text = (CONTRACTS / "models_reply.v1.json").read_text()
-    keys = ("lines", "timeframe", "chain_digest", "versions", "version", "valid_from", "warmup", "context_length")
+    keys = ("lines", "kind", "timeframe", *LINE_KEYS, "version", "valid_from", *KINDS.values())
     assert [key for key in keys if f'"{key}"' not in text] == []
+
+
+def test_the_service_reads_a_question_as_it_was_put():
+    """One pair with its name as a parameter, several with a column of names: the service's own reader takes both."""
+    from nn.service.arrow import read_arrow
+
+    one = read_arrow(wire.encode(CANDLES, "15m", "latest", "BTC/USDT"))
+    several = read_arrow(wire.encode_pairs({"BTC/USDT": CANDLES, "ETH/USDT:USDT": CANDLES}, "15m"))
+    assert [block.pair for block in one.blocks] == ["BTC/USDT"]
+    assert [block.pair for block in several.blocks] == ["BTC/USDT", "ETH/USDT:USDT"]
+    assert (one.live, several.live) == (True, True)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 99, 100, 101, 1000])

@@ -1,0 +1,48 @@
+"""What is wrong with forecasts, said once and with what to do about it.
+
+From: the forecast source, which knows why a forecast is missing. To: Freqtrade's log.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 300.0  # the same cause is told again after this long
+REMEDIES = {
+    "unreachable": "start it with `tools/start.sh serve`, or set candlewright.service_url to where it runs",
+    "paused": "see the warning before this one; `tools/start.sh status` shows whether the service runs",
+    "slow": "see the service's log under user_data/logs; the machine may be too busy",
+    "key": "set CANDLEWRIGHT_API_KEY (or CANDLEWRIGHT_API_KEY_FILE) to the key that the service was started with",
+    "busy": "the service is at its limit; it is asked again with the next candle",
+    "not_ready": "the service has no model to serve: run `tools/start.sh train`, then `tools/start.sh serve`; "
+    "live trading needs a champion of both lines, unified and direction",
+    "no_unified": "train the unified line of this timeframe (`tools/start.sh train`), or choose one that has it",
+    "no_direction": "train the direction line of this timeframe (`tools/start.sh train`): a decision takes both",
+    "unscored": "choose a range after the first version's valid_from and after the warm-up, or train earlier versions",
+    "leak": "the service broke the as-of rule; do not trade on it and look into its log",
+    "fault": "see the service's log under user_data/logs",
+}
+DEFAULT_REMEDY = "check that the service and this strategy are of the same release"
+
+
+class Complaints:
+    """Tells each cause once per five minutes; `clock` counts monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def tell(self, cause: str, pair: str, timeframe: str, detail: str) -> None:
+        """Say what is wrong, what follows and what to do."""
+        now = self._clock()
+        if cause in self._told and now - self._told[cause] < QUIET_SECONDS:
+            logger.debug("no forecast for %s %s: %s", pair, timeframe, detail)
+            return
+        self._told[cause] = now
+        logger.warning(
+            "No forecast for %s %s: %s. No entries will be made where forecasts are missing; exits and stops "
+            "still work. What to do: %s.",
+            pair, timeframe, detail, REMEDIES.get(cause, DEFAULT_REMEDY),
+        )  # fmt: skip
