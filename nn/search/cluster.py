@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ from .call import ONE_THREAD, Outcome, call
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": listen where --node-ip-address says, also on Linux
+REACH_TIMEOUT_S = 5.0
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -35,6 +37,8 @@ class Cluster:
     def __init__(self, function: str, address: str, memory: int | None = None) -> None:
         self.function = function
         self._ray = ray = import_ray(address)
+        if address != "local":
+            check_reachable(resolve(address))
         own = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
         environment = {"env_vars": ONE_THREAD, "py_modules": [str(PACKAGE)]}
         try:
@@ -77,18 +81,37 @@ def import_ray(address: str) -> Any:
     return ray
 
 
+def resolve(address: str) -> str:
+    """Return `host:port` of `auto`: RAY_ADDRESS, or what `ray start` wrote down last on this machine; else as it is."""
+    if address != "auto":
+        return address
+    written = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
+    return os.environ.get("RAY_ADDRESS") or (written.read_text().strip() if written.is_file() else "auto")
+
+
 def is_loopback(address: str) -> bool:
     """Return whether the cluster behind an address is bound to loopback."""
-    if address == "local":
-        return True
-    if address == "auto":  # what `ray start` wrote down when it started the newest cluster of this machine
-        written = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
-        address = os.environ.get("RAY_ADDRESS") or (written.read_text().strip() if written.is_file() else "")
-    host = address.rpartition(":")[0].strip("[]") or address
+    host = _host_port(resolve(address))[0]
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host in ("localhost", "local")
+
+
+def check_reachable(address: str) -> None:
+    """Raise ClusterProblem unless something listens there; Ray itself would try for minutes, then end the process."""
+    host, port = _host_port(address)
+    if not port.isdecimal():
+        raise ClusterProblem(f"no Ray cluster at {address!r}, expected host:port, or auto beside a running `ray start`")
+    try:
+        socket.create_connection((host, int(port)), REACH_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterProblem(f"the Ray cluster at {address} cannot be reached: {error}") from error
+
+
+def _host_port(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return (host.strip("[]"), port) if host else (port, "")
 
 
 def head_command(host: str = "127.0.0.1", port: int = 6379, *more: str) -> tuple[list[str], dict[str, str]]:
@@ -96,9 +119,11 @@ def head_command(host: str = "127.0.0.1", port: int = 6379, *more: str) -> tuple
 
     Another host than loopback is an explicit wish: it is warned about, and Ray's own token is asked from everyone.
     """
-    environment = {**os.environ, **QUIET, LOOPBACK_ONLY: "0"}
-    if not is_loopback(f"{host}:{port}"):
-        environment |= {LOOPBACK_ONLY: "1", "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
+    environment = {**os.environ, **QUIET}
+    if is_loopback(f"{host}:{port}"):
+        environment[LOOPBACK_ONLY] = "0"
+    else:
+        environment.setdefault("RAY_AUTH_MODE", "token")
         print(
             f"warning: the Ray head listens on {host}:{port}; whoever reaches it with the token of ~/.ray/auth_token"
             " runs any program on every node (CVE-2023-48022): keep it behind a firewall",

@@ -1,0 +1,58 @@
+"""Functions that workers call in the tests; they find this module by PYTHONPATH, the tests do not import it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def square(task):
+    time.sleep(task.get("wait_s", 0))
+    return {"square": task["x"] ** 2, "pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
+
+
+def numbers(task):
+    x = np.random.default_rng(task["seed"]).standard_normal((200, 200))
+    return {"sum": float((x @ x).sum()), "row": (x @ x)[0].tolist()}
+
+
+def first_attempt(task):
+    """True once for each folder."""
+    try:
+        Path(task["folder"], "attempt").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def killed_once(task):
+    if "folder" in task and first_attempt(task):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"x": task["x"]}
+
+
+def raises(task):
+    if task["x"] < 0:
+        raise ValueError(f"x is {task['x']}")
+    print("this goes to stderr")
+    return {"x": task["x"]}
+
+
+def dies(task):
+    if task["x"] < 0:
+        os._exit(3)
+    return {"x": task["x"]}
+
+
+def sleeps(task):
+    Path(task["folder"], f"pid-{os.getpid()}").touch()
+    time.sleep(600)
+
+
+def on_a_node(task):
+    """Say which node runs it before it takes its time; the answer is the same on any node."""
+    Path(task["folder"], f"task-{task['seed']}-node-{os.getppid()}").touch()
+    time.sleep(task.get("wait_s", 0))
+    return numbers(task)
