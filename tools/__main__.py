@@ -32,6 +32,9 @@ Pairs = Annotated[list[str] | None, typer.Option(help="Pairs, such as BTC/USDT:U
 Port = Annotated[int | None, typer.Option(help="Port on 127.0.0.1 [default: the service's own].")]
 Foreground = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal; Ctrl-C ends it.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
+Line = Annotated[str | None, typer.Option(help="Model line, such as unified-15m [default: the only one].")]
+Operator = Annotated[str | None, typer.Option(help="Who answers for the move.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for the move log.")]
 Rest = Annotated[list[str] | None, typer.Argument(help="More arguments for the program behind the verb, after `--`.")]
 
 
@@ -77,23 +80,89 @@ def setup() -> int:
     return run()
 
 
+WalkForward = Annotated[int, typer.Option(help="Versions in the chain, each valid for the period after it.")]
+Period = Annotated[str | None, typer.Option(help="Length of one such period, such as 31d.")]
+Until = Annotated[str | None, typer.Option(help="Ignore candles from this day on, such as 2025-10-01.")]
+Timeframe = Annotated[str, typer.Option(help="Timeframe of the candles.")]
+Profiles = Annotated[list[str] | None, typer.Option("--config", help="Profiles or YAML files, later ones win [base].")]
+Workers = Annotated[int, typer.Option(help="Trainings side by side, in processes of their own.")]
+
+
 @app.command()
 def train(
     datadir: Datadir = None,
     pairs: Pairs = None,
-    timeframe: Annotated[str, typer.Option(help="Timeframe of the candles.")] = "15m",
-    walk_forward: Annotated[int, typer.Option(help="Versions in the chain, each valid for the period after it.")] = 1,
-    period: Annotated[str | None, typer.Option(help="Length of one such period, such as 31d.")] = None,
-    until: Annotated[str | None, typer.Option(help="Ignore candles from this day on, such as 2025-10-01.")] = None,
-    config: Annotated[list[str] | None, typer.Option(help="Profiles or YAML files, later ones win [base].")] = None,
-    line: Annotated[str | None, typer.Option(help="Name of the model line [default: unified-TIMEFRAME].")] = None,
+    timeframe: Timeframe = "15m",
+    model: Annotated[str, typer.Option(help="both, unified (or patchtst), direction, mtst.")] = "both",
+    walk_forward: WalkForward = 1,
+    period: Period = None,
+    until: Until = None,
+    config: Profiles = None,
+    line: Annotated[str | None, typer.Option(help="Name of the model line [default: MODEL-TIMEFRAME].")] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow server or database [default: SQLite].")] = None,
     seed: Seed = 7,
+    inner_folds: Annotated[int, typer.Option(help="Inner folds that choose among the profile's candidates.")] = 0,
+    workers: Workers = 1,
+    ray_address: Annotated[str | None, typer.Option(help="Ray cluster for the trainings, HOST:PORT.")] = None,
 ) -> int:
-    """Train forecasters, log them in MLflow, sign them and hand them to the service."""
+    """Train forecasters, log them in MLflow, sign them and hand them to the service; goes on after a kill."""
+    from tools.commands.train import Training
     from tools.commands.train import train as run
 
-    return run(datadir, pairs, timeframe, walk_forward, period, until, config, line, tracking_uri, seed)
+    return run(
+        Training(
+            datadir,
+            pairs,
+            timeframe,
+            model,
+            walk_forward,
+            period,
+            until,
+            config,
+            line,
+            tracking_uri,
+            seed,
+            inner_folds,
+            workers,
+            ray_address,
+        )  # fmt: skip
+    )
+
+
+@app.command("train-unified")
+def train_unified(
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    timeframe: Timeframe = "15m",
+    walk_forward: WalkForward = 3,
+    period: Period = None,
+    until: Until = None,
+    config: Profiles = None,
+    seed: Seed = 7,
+) -> int:
+    """Train the unified model from data to judged versions: three of them, one a month."""
+    from tools.commands.train import Training
+    from tools.commands.train import train as run
+
+    return run(Training(datadir, pairs, timeframe, "unified", walk_forward, period, until, config, seed=seed))
+
+
+@app.command("quick-direction")
+def quick_direction(
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    timeframe: Timeframe = "15m",
+    walk_forward: WalkForward = 1,
+    period: Period = None,
+    until: Until = None,
+    config: Profiles = None,
+    seed: Seed = 7,
+) -> int:
+    """Train the small direction model from data to a judged version, in minutes."""
+    from tools.commands.train import Training
+    from tools.commands.train import train as run
+
+    return run(Training(datadir, pairs, timeframe, "mtst", walk_forward, period, until, config, seed=seed))
 
 
 @app.command()
@@ -125,6 +194,23 @@ def exchange(
     from tools.commands.background import exchange as run
 
     return run(port, foreground, datadir, pairs, days, seed)
+
+
+@app.command()
+def datahub(
+    port: Port = None,
+    foreground: Foreground = False,
+    exchange: Annotated[str, typer.Option(help="sim, none, or ccxt's name of an exchange.")] = "sim",
+    datadir: Annotated[Path | None, typer.Option(help="Freqtrade data directory, asked when all else is down.")] = None,
+    bot: Annotated[str | None, typer.Option(help="A bot's REST API, such as http://127.0.0.1:8080.")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Follow the bot's candles by its websocket.")] = False,
+    pairs: Pairs = None,
+    timeframe: Annotated[str, typer.Option(help="Of /health and of the bot.")] = "15m",
+) -> int:
+    """Start the datahub on 127.0.0.1:8082: last prices and candles, read only."""
+    from tools.commands.datahub import datahub as run
+
+    return run(port, foreground, exchange, datadir, bot, stream, pairs, timeframe)
 
 
 @app.command()

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from tools.home import Home
 
-DEFAULT_PORTS = {"service": 3000, "mlflow": 5000, "exchange": 8086}
+DEFAULT_PORTS = {"service": 3000, "mlflow": 5000, "exchange": 8086, "datahub": 8082}
 CHILDREN: dict[int, subprocess.Popen] = {}  # what this process itself started, so that it can be waited for
-READY_PATHS = {"service": "/livez", "mlflow": "/health", "exchange": "/api/v3/ping"}
+READY_PATHS = {"service": "/livez", "mlflow": "/health", "exchange": "/api/v3/ping", "datahub": "/ping"}
 
 
 @dataclass(frozen=True)
