@@ -166,6 +166,50 @@ def quick_direction(
 
 
 @app.command()
+def versions(
+    line: Line = None,
+    moves: Annotated[bool, typer.Option("--moves", help="The log: who moved which alias, when and why.")] = False,
+    resign: Annotated[bool, typer.Option("--resign", help="Sign all again with the present key (rotation).")] = False,
+) -> int:
+    """List model versions with aliases, verdict and key figures."""
+    from tools.commands.registry import versions as run
+
+    return run(line, moves, resign)
+
+
+@app.command()
+def promote(
+    line: Line = None,
+    version: Annotated[str | None, typer.Option(help="Version to promote [default: the challenger].")] = None,
+    operator: Operator = None,
+    reason: Reason = None,
+    override_leak: Annotated[
+        bool, typer.Option("--override-leak", help="An accuracy too good to be honest is skill, says the operator.")
+    ] = False,
+) -> int:
+    """Let a version trade if its gates allow it, or if a named operator wants it."""
+    from tools.commands.registry import promote as run
+
+    return run(line, version, operator, reason, override_leak)
+
+
+@app.command()
+def rollback(line: Line = None, operator: Operator = None, reason: Reason = None) -> int:
+    """Let the champion before the present one trade again; a running service follows by itself."""
+    from tools.commands.registry import rollback as run
+
+    return run(line, operator, reason)
+
+
+@app.command()
+def jobs(port: Port = None, foreground: Foreground = False) -> int:
+    """Start the training jobs' admin endpoint on 127.0.0.1:8085, with a key of its own."""
+    from tools.commands.background import jobs as run
+
+    return run(port, foreground)
+
+
+@app.command()
 def serve(port: Port = None, foreground: Foreground = False) -> int:
     """Start the inference service (BentoML) on 127.0.0.1:3000."""
     from tools.commands.background import serve as run

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+VARIABLES = {"model": "CANDLEWRIGHT_MODEL_KEY", "service": "CANDLEWRIGHT_API_KEY", "jobs": "CANDLEWRIGHT_JOBS_KEY"}
+
 
 @dataclass(frozen=True)
 class Home:
@@ -54,11 +56,18 @@ class Home:
     def secret_file(self, name: str) -> Path:
         return self.user_data / "secrets" / f"{name}.key"
 
+    def secret(self, name: str) -> str:
+        """Return a key as this installation's services read it: from the environment, a file it names, or ours."""
+        variable = VARIABLES[name]
+        if text := os.environ.get(variable):
+            return text.strip()
+        return Path(os.environ.get(f"{variable}_FILE") or self.secret_file(name)).read_text(encoding="utf-8").strip()
+
     def make(self) -> None:
-        """Make the folders, and the two keys of this installation if there are none yet."""
+        """Make the folders, and the keys of this installation if there are none yet."""
         for folder in (self.run, self.logs, self.registry, self.user_data / "mlflow", self.user_data / "data"):
             folder.mkdir(parents=True, exist_ok=True)
-        for name in ("model", "service"):
+        for name in VARIABLES:
             make_key(self.secret_file(name))
 
     def child_environment(self, **more: str) -> dict[str, str]:
@@ -75,8 +84,8 @@ class Home:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "BENTOML_DO_NOT_TRACK": "True",
         }
-        for variable, name in (("CANDLEWRIGHT_MODEL_KEY", "model"), ("CANDLEWRIGHT_API_KEY", "service")):
-            if variable not in os.environ:
+        for name in ("model", "service"):  # the admin key of the job server is for that server alone
+            if (variable := VARIABLES[name]) not in os.environ:
                 own.setdefault(f"{variable}_FILE", os.environ.get(f"{variable}_FILE", str(self.secret_file(name))))
         # The interpreter's own folder first: `freqtrade`, `bentoml` and `mlflow` are those of this environment.
         own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

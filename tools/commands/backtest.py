@@ -128,12 +128,12 @@ def service_url(home: Home, stack: ExitStack) -> str:
     port = free_port()
     say("starting the inference service")
     started = stack.enter_context(temporary(home, f"service-{port}", service_command(port), port))
-    wait_for_model(started)
+    wait_for_model(home, started)
     return started.url
 
 
-def wait_for_model(service: Running, seconds: float = 5.0) -> None:
-    """Wait until a model is loaded.
+def wait_for_model(home: Home, service: Running, seconds: float = 5.0) -> None:
+    """Wait until a line is loaded; a backtest needs its chain, not a champion.
 
     Raises
     ------
@@ -141,7 +141,11 @@ def wait_for_model(service: Running, seconds: float = 5.0) -> None:
         If none is: a backtest without a single forecast would tell nothing. The message says why and what to do.
     """
     deadline = time.monotonic() + seconds
-    while (answer := httpx.get(f"{service.url}/readyz", timeout=5.0, trust_env=False)).status_code != 200:
+    headers = {"X-API-KEY": home.secret("service")}
+    while True:
+        answer = httpx.get(f"{service.url}/models", headers=headers, timeout=5.0, trust_env=False)
+        if answer.status_code == 200 and answer.json()["lines"]:
+            return
         if time.monotonic() > deadline:
             raise UserError(
                 f"the inference service has no model that it may serve ({answer.text.strip()[:300]}); "
