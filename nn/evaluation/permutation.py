@@ -1,0 +1,88 @@
+"""The permutation test: with labels that belong to other rows, nothing may be found (LEK-8).
+
+From: training data and a way to learn. To: tests, `nn.forecast.evaluate --permutation-test`.
+
+Labels of a pair are turned around a circle by a random number of rows: they keep their own memory, and lose every tie
+to the features. A learner that is still right afterwards knows its test rows by another way: a leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..baselines.rows import Fit, Forecast, Rows
+from ..forecast.dataset import TrainingData
+from .figures import Outcomes, correlation, rank_sums, share, sign_sums
+
+ONE_HOUR = 1  # index among the horizons
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """Figures at 1h of the real labels, and of every permutation."""
+
+    ic: float
+    accuracy: float
+    null_ic: NDArray[np.float64]  # (n,)
+    null_accuracy: NDArray[np.float64]  # (n,)
+
+    @property
+    def p_value(self) -> float:
+        """Chance that permuted labels do as well, with one more of them than were seen (Phipson and Smyth, 2010)."""
+        return float((1 + (self.null_ic >= self.ic).sum()) / (1 + len(self.null_ic)))
+
+    @property
+    def at_chance(self) -> bool:
+        """Tell whether permuted labels are forecast no better than by chance: their mean is within 3 errors of it."""
+        n = len(self.null_ic)
+        return bool(
+            abs(self.null_ic.mean()) <= 3 * self.null_ic.std(ddof=1) / np.sqrt(n)
+            and abs(self.null_accuracy.mean() - 0.5) <= 3 * self.null_accuracy.std(ddof=1) / np.sqrt(n)
+        )
+
+
+def turned(data: TrainingData, draw: np.random.Generator) -> TrainingData:
+    """Return the data with the labels of each pair turned by a quarter to three quarters of its rows."""
+    return replace(data, values=tuple(np.roll(each, _turn(len(each), draw), axis=0) for each in data.values))
+
+
+def _turn(n_rows: int, draw: np.random.Generator) -> int:
+    return int(draw.integers(n_rows // 4, 3 * n_rows // 4))
+
+
+def permutation_test(
+    fit: Fit, data: TrainingData, rows: Rows, outcomes: Outcomes, n: int, seed: int, each: Callable[[int], None]
+) -> Permuted:
+    """Return what a learner finds in real and in permuted labels, judged on real outcomes.
+
+    Parameters
+    ----------
+    fit : callable
+        Learns from scaled features; those that learn from past prices would find them turned, too.
+    n : int
+        Permutations, at least 5.
+    each : callable
+        Hears of the number of every permutation that is done.
+    """
+    if n < 5:
+        raise ValueError(f"--permutation-test is {n}, expected at least 5 permutations")
+    draw = np.random.default_rng(seed)
+    real = scored(fit(data, seed).forecast(rows), outcomes)
+    null = []
+    for number in range(n):
+        null.append(scored(fit(turned(data, draw), seed).forecast(rows), outcomes))
+        each(number + 1)
+    table = np.array(null)
+    return Permuted(*real, table[:, 0], table[:, 1])
+
+
+def scored(forecast: Forecast, outcomes: Outcomes) -> tuple[float, float]:
+    """Return IC and share of right sides at 1h."""
+    score, came = forecast.score[:, ONE_HOUR], outcomes.returns[:, ONE_HOUR]
+    known = np.isfinite(came)
+    ic = correlation(rank_sums(score, came, known).sum(0))
+    return float(ic), float(share(sign_sums(score, came, known).sum(0)))
