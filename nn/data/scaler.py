@@ -5,13 +5,14 @@ From: the train rows of a feature matrix, and no others. To: the manifest of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 CLIP = 10.0  # interquartile ranges; what lies beyond tells a model no more than that it is extreme
+BLOCK = 4096  # rows scaled at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,34 +26,48 @@ class RobustScaler:
     iqr: NDArray[np.float64]  # (F,), above 0
 
     @classmethod
-    def fit(cls, rows: NDArray[np.floating]) -> RobustScaler:
-        """Return the scaler of these rows (N, F); a value that is not finite, such as of the warm-up, is refused."""
-        if rows.ndim != 2 or not len(rows):
-            raise ValueError(f"rows have shape {rows.shape}, expected (rows, features) with at least one row")
-        wrong = ~np.isfinite(rows)
-        if wrong.any():
-            row, column = (int(i) for i in np.argwhere(wrong)[0])
-            raise ValueError(
-                f"row {row}, feature {column} is {rows[row, column]}, expected finite values: leave out the warm-up"
-            )
-        median, iqr = np.empty(rows.shape[1]), np.empty(rows.shape[1])
-        for column in range(rows.shape[1]):  # one float64 column at a time: a matrix may be large
-            low, median[column], high = np.percentile(rows[:, column].astype(np.float64), (25, 50, 75))
+    def fit(cls, rows: NDArray[np.floating] | Sequence[NDArray[np.floating]]) -> RobustScaler:
+        """Return the scaler of these rows (N, F), given whole or in parts, such as one per pair.
+
+        A value that is not finite, such as of the warm-up, is refused.
+        """
+        parts = [rows] if isinstance(rows, np.ndarray) else list(rows)
+        if not parts or any(part.ndim != 2 for part in parts) or not sum(len(part) for part in parts):
+            shapes = ", ".join(str(part.shape) for part in parts)
+            raise ValueError(f"rows have shape {shapes}, expected (rows, features) with at least one row")
+        n_features = parts[0].shape[1]
+        median, iqr = np.empty(n_features), np.empty(n_features)
+        for column in range(n_features):  # one float64 column at a time: a matrix may be large
+            values = np.concatenate([part[:, column] for part in parts]).astype(np.float64)
+            wrong = np.flatnonzero(~np.isfinite(values))
+            if len(wrong):
+                raise ValueError(
+                    f"row {wrong[0]}, feature {column} is {values[wrong[0]]}, expected finite values:"
+                    " leave out the warm-up"
+                )
+            low, median[column], high = np.percentile(values, (25, 50, 75), overwrite_input=True)
             iqr[column] = high - low
         return cls(median, np.where(iqr > 0, iqr, 1.0))
 
-    def transform(self, matrix: NDArray[np.floating]) -> NDArray[np.float32]:
+    def transform(self, matrix: NDArray[np.floating], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return (x - median) / iqr as float32, clipped to +-10; NaN (warm-up) stays NaN, infinity is refused.
 
-        Each value is computed in float64 and on its own, so a row's result never depends on the other rows.
+        Each value is computed in float64 and on its own, so a row's result never depends on the other rows. `out` may
+        be the matrix itself; a few rows at a time are held in float64.
         """
         if matrix.shape[-1] != len(self.median):
             raise ValueError(f"the matrix has {matrix.shape[-1]} features, the scaler {len(self.median)}")
-        if np.isinf(matrix).any():
-            raise ValueError(f"{int(np.isinf(matrix).sum())} values are infinite, expected finite values or NaN")
-        scaled = np.subtract(matrix, self.median, dtype=np.float64)
-        scaled /= self.iqr
-        return np.clip(scaled, -CLIP, CLIP, out=scaled).astype(np.float32)
+        out = np.empty(matrix.shape, dtype=np.float32) if out is None else out
+        for start in range(0, len(matrix), BLOCK):
+            rows = matrix[start : start + BLOCK]
+            if np.isinf(rows).any():
+                raise ValueError(
+                    f"{int(np.isinf(matrix[start:]).sum())} values are infinite, expected finite values or NaN"
+                )
+            scaled = np.subtract(rows, self.median, dtype=np.float64)
+            scaled /= self.iqr
+            out[start : start + BLOCK] = np.clip(scaled, -CLIP, CLIP, out=scaled)
+        return out
 
     def to_dict(self) -> dict[str, list[float]]:
         """Return plain lists; JSON writes floats so that they are read back to the last bit."""

@@ -162,7 +162,8 @@ def check_ends(ends: ArrayLike, matrix: NDArray[np.float32], context_length: int
     cut_off = rows[(rows < context_length - 1) | (rows >= len(matrix))]
     if len(cut_off):
         raise ValueError(f"a window of {context_length} bars cannot end at row {cut_off[0]} of {len(matrix)}")
-    holes = np.concatenate(([0], np.cumsum(~np.isfinite(matrix).all(axis=1))))
+    parts = (matrix[start : start + 4096] for start in range(0, len(matrix), 4096))  # no second matrix of truths
+    holes = np.cumsum(np.concatenate([[False], *(~np.isfinite(part).all(axis=1) for part in parts)]))
     broken = rows[holes[rows + 1] > holes[rows + 1 - context_length]]
     if len(broken):
         raise ValueError(

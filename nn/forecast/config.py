@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 PROFILES = Path(__file__).resolve().parents[2] / "configs" / "nn"
+NO_PROFILES = ("gates", "service")  # other files that lie there
 
 
 class ConfigProblem(ValueError):
@@ -31,6 +32,7 @@ class DataConfig(Section):
     feature_parameters: dict[
         str, float
     ] = {}  # of the set (tradekernels.features.DEFAULTS); GARCH's are fitted if absent
+    volatility: str | None  # feature in whose units returns and risks are learned (MOD-9); null: as they are
     history_days: PositiveInt | None  # days of candles before the end of the training range; null reads all there is
     validation_share: float = Field(gt=0, lt=0.5)  # newest part of the training range, for early stopping
 
@@ -64,10 +66,36 @@ class LossSection(Section):
     anti_collapse: float = Field(ge=0)
 
 
+class DirectionSection(Section):
+    """Fields of `models.direction.DirectionConfig` that a profile chooses (MOD-3, MOD-4)."""
+
+    context_length: PositiveInt
+    patch_lengths: tuple[PositiveInt, ...]
+    d_model: PositiveInt
+    n_heads: PositiveInt
+    n_layers: PositiveInt
+    d_ff: PositiveInt
+    dropout: float = Field(ge=0, lt=1)
+
+
+class TradingLossSection(Section):
+    """Fields of `models.direction_loss.TradingLossConfig` (LOS-3 to LOS-5)."""
+
+    horizon_weights: tuple[PositiveFloat, PositiveFloat, PositiveFloat, PositiveFloat]
+    class_weights: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    return_weight: float = Field(ge=0)
+    wrong_side: float = Field(ge=0)
+    on_flat: float = Field(ge=0)
+    profit: float = Field(ge=0)
+    cost: float = Field(ge=0, lt=1)
+
+
 class FitConfig(Section):
     epochs: PositiveInt
     patience: PositiveInt
     batch_size: PositiveInt
+    accumulate: PositiveInt
+    seeds: PositiveInt = Field(le=16)
     train_stride: PositiveInt
     validation_stride: PositiveInt
     learning_rate: PositiveFloat
@@ -81,7 +109,10 @@ class TrainConfig(Section):
     data: DataConfig
     model: ModelConfig
     loss: LossSection
+    direction: DirectionSection
+    trading_loss: TradingLossSection
     fit: FitConfig
+    candidates: tuple[dict[str, dict[str, Any]], ...] = ()  # small layers over this config; inner folds choose one
 
     @model_validator(mode="after")
     def _patience_can_run_out(self) -> TrainConfig:
@@ -98,9 +129,15 @@ class TrainConfig(Section):
         """Return every setting as `section.name`, for a table of parameters."""
         return {
             f"{section}.{name}": json.dumps(value) if isinstance(value, list) else str(value)
-            for section, values in self.model_dump(mode="json").items()
+            for section, values in self.model_dump(mode="json", exclude={"candidates"}).items()
             for name, value in values.items()
         }
+
+    def with_layer(self, layer: Mapping[str, Mapping[str, Any]]) -> TrainConfig:
+        """Return this config with a small layer over it and no candidates; ConfigProblem if it does not fit."""
+        if problem := next(_unknown_keys(layer), None):
+            raise ConfigProblem(f"candidate {json.dumps(layer)}: {problem}")
+        return _built(_merged([self.model_dump(exclude={"candidates"}), layer]), f"candidate {json.dumps(layer)}")
 
 
 def load_config(profiles: Sequence[str | Path]) -> TrainConfig:
@@ -111,21 +148,35 @@ def load_config(profiles: Sequence[str | Path]) -> TrainConfig:
     names = [str(profile) for profile in profiles]
     if "base" not in names:
         names.insert(0, "base")
-    merged: dict[str, Any] = {}
+    layers = []
     for name in names:
         path = _path_of(name)
-        layer = _read(path)
-        if problem := next(_unknown_keys(layer), None):
+        layers.append(_read(path))
+        if problem := next(_unknown_keys(layers[-1]), None):
             raise ConfigProblem(f"{path}: {problem}")
+    config = _built(_merged(layers), " + ".join(names))
+    for candidate in config.candidates:
+        config.with_layer(candidate)  # a slip shall not show after an hour of training
+    return config
+
+
+def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the layers laid over each other: settings one by one, the list of candidates as a whole."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
         for section, values in layer.items():
-            merged[section] = {**merged.get(section, {}), **values}
+            merged[section] = {**merged.get(section, {}), **values} if isinstance(values, Mapping) else values
+    return merged
+
+
+def _built(merged: dict[str, Any], names: str) -> TrainConfig:
     try:
         return TrainConfig(**merged)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "config"
         value = "" if first["type"] == "missing" else f" is {first['input']!r}:" if first["loc"] else ""
-        raise ConfigProblem(f"{' + '.join(names)}: {key}{value} {first['msg']}") from error
+        raise ConfigProblem(f"{names}: {key}{value} {first['msg']}") from error
 
 
 def _path_of(name: str) -> Path:
@@ -143,22 +194,26 @@ def _path_of(name: str) -> Path:
 
 
 def _is_training_profile(path: Path) -> bool:
-    return path.stem != "service"
+    return path.stem not in NO_PROFILES
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         layer = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigProblem(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     layer = {} if layer is None else layer
-    if not isinstance(layer, dict) or not all(isinstance(values, dict) for values in layer.values()):
+    if not isinstance(layer, dict) or not all(
+        isinstance(values, list if section == "candidates" else dict) for section, values in layer.items()
+    ):
         raise ConfigProblem(f"{path}: expected sections with settings, such as `fit:` with `epochs: 12` below it")
     return layer
 
 
-def _unknown_keys(layer: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _unknown_keys(layer: Mapping[str, Any]) -> Iterator[str]:
     for section, values in layer.items():
+        if section == "candidates":
+            continue  # each is a layer itself, and checked as one
         if section not in TrainConfig.model_fields:
             yield _unknown(str(section), TrainConfig.model_fields)
             continue

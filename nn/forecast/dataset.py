@@ -9,7 +9,7 @@ weight, by whatever mistake further on (LEK-2, LEK-3).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +26,8 @@ from ..data.garch import fit_garch
 from ..data.targets import make_targets, max_horizon_bars
 from ..data.timeframe import timeframe_ms
 from ..data.windows import RobustScaler, WindowSet, chronological_split, usable_ends
-from ..models.losses import DIRECTION, RETURNS, RISK, RISK_FLOOR
+from ..models.losses import DIRECTION, N_TARGETS, RETURNS, RISK, RISK_FLOOR
+from ..models.unified import VOLATILITY_FLOOR
 from .config import DataConfig
 
 MIN_WINDOWS = 200  # per pair and part; below that there is nothing to learn from or to judge by
@@ -36,6 +37,7 @@ CANDLES = tuple(
     name for name, feature in CATALOG.items()
     if not feature.needs and feature.unit not in ("quote", "base") and name != "leverage"
 )  # fmt: skip
+COLUMNS = range(N_TARGETS)  # of the labels; COLUMNS[RISK] are those of the risks
 FEATURE_LISTS: dict[str, tuple[str, ...]] = {"base_40": tuple(BASE_40), "candles": CANDLES}
 
 
@@ -66,10 +68,10 @@ class TrainingData:
     features: FeatureSet
     windows: WindowSet  # scaled
     values: tuple[NDArray[np.float32], ...]  # labels (T, 24) per pair, NaN where not known
-    masks: tuple[NDArray[np.bool_], ...]
     train: Samples
     validation: Samples
     scaler: RobustScaler
+    volatility: str | None  # feature in whose units returns and risks are learned (MOD-9)
     return_scale: tuple[float, ...]
     risk_log_mean: tuple[float, ...]
     risk_log_scale: tuple[float, ...]
@@ -80,6 +82,11 @@ class TrainingData:
     trained_until: datetime
     fingerprint: str
 
+    @property
+    def masks(self) -> tuple[NDArray[np.bool_], ...]:
+        """Which labels are known, (T, 24) per pair; made when asked for, since NaN in `values` says the same."""
+        return tuple(~np.isnan(values) for values in self.values)
+
     def batch(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
         """Return windows (B, L, F), labels (B, 24) and their mask."""
         values, masks = self.labels(samples)
@@ -89,12 +96,10 @@ class TrainingData:
     def labels(self, samples: Samples) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return labels and mask of the samples, in their order."""
         values = np.empty((len(samples), self.values[0].shape[1]), dtype=np.float32)
-        masks = np.empty(values.shape, dtype=bool)
         for pair in range(len(self.pairs)):
             chosen = samples.pairs == pair
             values[chosen] = self.values[pair][samples.ends[chosen]]
-            masks[chosen] = self.masks[pair][samples.ends[chosen]]
-        return values, masks
+        return values, ~np.isnan(values)
 
 
 def resolve_features(
@@ -144,37 +149,46 @@ def make_training_data(
         digest.update(f"{pair} {check_candles(frame, pair, timeframe).fingerprint}\n".encode())
 
     features = _fitted_features(config, frames, timeframe, _border(frames, timeframe, until, config.validation_share))
-    matrices = [features.compute(frame) for frame in frames.values()]
-    labels = [make_targets(frame, timeframe) for frame in frames.values()]
-    values, masks = tuple(each.values for each in labels), tuple(each.mask for each in labels)
+    if config.volatility is not None and config.volatility not in features.names:
+        raise ValueError(
+            f"data.volatility is {config.volatility!r}, expected one of data.features, or null for returns as they are"
+        )
     train, validation = _split(frames, timeframe, until, features, config.validation_share, context_length)
+    values = tuple(make_targets(frame, timeframe).values for frame in frames.values())
 
+    matrices = [features.compute(frame) for frame in frames.values()]
     last_train_row = [train.ends[train.pairs == pair].max() for pair in range(len(matrices))]
-    scaler = RobustScaler.fit(
-        np.concatenate([m[features.warmup : last + 1] for m, last in zip(matrices, last_train_row, strict=True)])
-    )
-    for index, matrix in enumerate(matrices):  # one at a time, so that only one is held twice
-        matrices[index] = scaler.transform(matrix)
+    scaler = RobustScaler.fit([m[features.warmup : last + 1] for m, last in zip(matrices, last_train_row, strict=True)])
+    for matrix in matrices:  # in place: the raw features are needed no more
+        scaler.transform(matrix, out=matrix)
     windows = WindowSet(matrices, context_length)
     for index in range(len(matrices)):
         windows.check(index, np.concatenate([part.ends[part.pairs == index] for part in (train, validation)]))
 
-    known = np.concatenate(
-        [np.where(masks[p], values[p], np.nan)[train.ends[train.pairs == p]] for p in range(len(masks))]
-    )
-    return_scale, risk_log_mean, risk_log_scale = _scales(known)
+    def known(column: int) -> NDArray[np.float64]:
+        """Return a label of all train rows in float64, NaN where it is not known."""
+        each = (values[pair][train.ends[train.pairs == pair], column] for pair in range(len(values)))
+        return np.concatenate(list(each)).astype(np.float64)
+
+    unit = np.zeros(len(train))
+    if config.volatility is not None:
+        channel = features.names.index(config.volatility)
+        newest = [matrices[pair][train.ends[train.pairs == pair], channel] for pair in range(len(matrices))]
+        ratio = np.concatenate(newest) * scaler.iqr[channel] + scaler.median[channel]
+        unit = np.log(np.maximum(ratio, VOLATILITY_FLOOR))
+    return_scale, risk_log_mean, risk_log_scale = _scales(known, unit)
     return TrainingData(
         features=features,
         windows=windows,
         values=values,
-        masks=masks,
         train=train,
         validation=validation,
         scaler=scaler,
+        volatility=config.volatility,
         return_scale=return_scale,
         risk_log_mean=risk_log_mean,
         risk_log_scale=risk_log_scale,
-        class_shares=np.stack([np.mean(known[:, DIRECTION] == code, axis=0) for code in range(3)], axis=1),
+        class_shares=np.stack([[np.mean(known(column) == code) for code in range(3)] for column in COLUMNS[DIRECTION]]),
         pairs=tuple(frames),
         timeframe=timeframe,
         trained_from=min(frame["date"].iloc[0] for frame in frames.values()).to_pydatetime(),
@@ -243,13 +257,15 @@ def _split(
     return train, validation
 
 
-def _scales(known: NDArray[np.float32]) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Return spread of returns, mean and spread of log risks, from train labels only (MOD-9, LEK-3)."""
-    log_risk = np.log(np.maximum(known[:, RISK].astype(np.float64), RISK_FLOOR))
-    spread = np.nanstd(known[:, RETURNS].astype(np.float64), axis=0)
-    log_spread = np.nanstd(log_risk, axis=0)
+def _scales(
+    known: Callable[[int], NDArray[np.float64]], unit: NDArray[np.float64]
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Return spread of returns, mean and spread of log risks, in units of exp(unit), of train rows (MOD-9, LEK-3)."""
+    spread = [float(np.nanstd(known(column) / np.exp(unit))) for column in COLUMNS[RETURNS]]
+    log_risk = [np.log(np.maximum(known(column), RISK_FLOOR)) - unit for column in COLUMNS[RISK]]
+    log_spread = [float(np.nanstd(risk)) for risk in log_risk]
     return (
-        tuple(np.where(spread > 0, spread, 1.0).tolist()),
-        tuple(np.nanmean(log_risk, axis=0).tolist()),
-        tuple(np.where(log_spread > 0, log_spread, 1.0).tolist()),
+        tuple(each if each > 0 else 1.0 for each in spread),
+        tuple(float(np.nanmean(risk)) for risk in log_risk),
+        tuple(each if each > 0 else 1.0 for each in log_spread),
     )

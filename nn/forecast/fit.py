@@ -1,6 +1,7 @@
 """The training loop: AdamW, a cosine schedule, clipped gradients, and a stop when validation no longer improves.
 
-From: `dataset.TrainingData` and a fresh model. To: the same model with its best weights, and the story epoch by epoch.
+From: `dataset.TrainingData` and a fresh network of any kind. To: the same network with its best weights, and the story
+epoch by epoch. With a checkpoint a killed run goes on after its last whole epoch, to the same bits.
 """
 
 from __future__ import annotations
@@ -8,18 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..models.losses import LossConfig, Scales, unified_loss
-from ..models.unified import UnifiedPatchTST
+from .checkpoint import Checkpoint, State, generator_states, restore_generators
 from .config import FitConfig
 from .dataset import Samples, TrainingData
 from .metrics import forecast_metrics
+from .recipe import Raw, Recipe, to_device
 
 JUDGE_BATCH = 1024  # windows per forward pass without gradients
+CPU = torch.device("cpu")
 
 
 class TrainingFailed(RuntimeError):
@@ -37,65 +40,139 @@ class History:
     def best(self) -> dict[str, float]:
         return self.epochs[self.best_epoch]
 
+    def over(self, config: FitConfig) -> bool:
+        """Tell whether there is nothing more to train: all passes done, or patience at its end."""
+        n_epochs = len(self.epochs)
+        return n_epochs >= config.epochs or n_epochs - 1 - self.best_epoch >= config.patience
+
+
+@dataclass
+class Training:
+    """What changes from step to step."""
+
+    network: nn.Module
+    optimizer: torch.optim.AdamW
+    draw: np.random.Generator  # of the order of windows
+    device: torch.device
+    history: History = field(default_factory=History)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def state(self) -> State:
+        """Return all of it as tensors and JSON."""
+        groups = {"weights": self.network.state_dict(), "best": self.best_weights}
+        tensors = {f"{group}.{name}": tensor for group, found in groups.items() for name, tensor in found.items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"moments.{number}.{name}": tensor for name, tensor in moments.items()}
+        story = {
+            "epochs": self.history.epochs,
+            "best_epoch": self.history.best_epoch,
+            "numpy": self.draw.bit_generator.state,
+        }
+        return State(tensors | generator_states(self.device), story)
+
+    def restore(self, state: State) -> None:
+        """Become what was saved."""
+        self.network.load_state_dict(state.part("weights"))
+        self.best_weights = state.part("best")
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in state.part("moments").items():
+            number, name = key.split(".")
+            moments.setdefault(int(number), {})[name] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.draw.bit_generator.state = state.story["numpy"]
+        self.history = History(state.story["epochs"], state.story["best_epoch"])
+        restore_generators(state, self.device)
+
 
 def fit(
-    model: UnifiedPatchTST,
+    network: Any,
+    recipe: Recipe,
     data: TrainingData,
     config: FitConfig,
-    loss_config: LossConfig,
     seed: int,
     on_batch: Callable[[int, int, int, float], None],
     on_epoch: Callable[[int, dict[str, float]], None],
+    checkpoint: Checkpoint | None = None,
+    device: torch.device = CPU,
 ) -> History:
     """Train until validation stops improving, then put the best weights back.
 
     Every pass reads one window in `train_stride` bars, because neighbours share all bars but one; the next pass begins
-    one bar later, so that all windows are seen in turn.
+    one bar later, so that all windows are seen in turn. A step may add up the gradients of several batches. On CUDA the
+    network runs in bfloat16 where torch's autocast thinks it safe; losses and weights are float32 everywhere.
     """
-    draw = np.random.default_rng(seed)
-    scales = Scales.of(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps_per_epoch = max(1, len(data.train.every(config.train_stride)) // config.batch_size)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, warmup_then_cosine(steps_per_epoch * config.epochs, config.warmup_share)
+    network.to(device)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
+    training = Training(network, optimizer, np.random.default_rng(seed), device)
+    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        training.restore(saved)
+        for epoch, metrics in enumerate(training.history.epochs):
+            on_epoch(epoch, metrics)
+    history = training.history
+    windows_per_step = config.batch_size * config.accumulate
+    steps_per_epoch = max(1, len(data.train.every(config.train_stride)) // windows_per_step)
+    rate = warmup_then_cosine(steps_per_epoch * config.epochs, config.warmup_share)
     judged = data.validation.every(config.validation_stride)
-    history, best_loss, best_weights = History(), math.inf, {}
-    for epoch in range(config.epochs):
-        model.train()
-        samples = data.train.every(config.train_stride, phase=epoch)
-        order = draw.permutation(len(samples))
-        sums: dict[str, float] = {}
-        for step in range(steps_per_epoch):
-            chosen = order[step * config.batch_size : (step + 1) * config.batch_size]
-            x, labels, mask = data.batch(samples[chosen])
-            loss, parts = unified_loss(model(x), labels, mask, scales, loss_config)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-            optimizer.step()
-            scheduler.step()
-            for name, part in [("loss", loss), *((f"loss_{task}", part) for task, part in parts.items())]:
-                sums[name] = sums.get(name, 0.0) + part.item()
-            if not math.isfinite(sums["loss"]):
-                raise TrainingFailed(f"the loss of epoch {epoch + 1}, step {step + 1} is {loss.item()}")
-            on_batch(epoch, step + 1, steps_per_epoch, sums["loss"] / (step + 1))
-        metrics = {f"train_{name}": total / steps_per_epoch for name, total in sums.items()}
-        found = judge(model, data, judged, run_heads(model, data, judged), loss_config)
+    while not history.over(config):
+        epoch = len(history.epochs)
+        metrics = _train_epoch(training, recipe, data, config, epoch, steps_per_epoch, rate, on_batch)
+        found = judge(network, recipe, data, judged, run_heads(network, recipe, data, judged, device))
         metrics |= {f"val_{name}": value for name, value in found.items()}
-        metrics["learning_rate"] = float(scheduler.get_last_lr()[0])
         history.epochs.append(metrics)
-        if metrics["val_loss"] < best_loss:
-            best_loss, history.best_epoch = metrics["val_loss"], epoch
-            best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if metrics["val_loss"] < (history.best["val_loss"] if history.best_epoch >= 0 else math.inf):
+            history.best_epoch = epoch
+            training.best_weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        if checkpoint is not None:
+            checkpoint.save(training.state())
         on_epoch(epoch, metrics)
-        if epoch - history.best_epoch >= config.patience:
-            break
-    if not best_weights:
-        raise TrainingFailed(f"the validation loss was never a number in {config.epochs} epochs")
-    model.load_state_dict(best_weights)
-    model.eval()
+    if history.best_epoch < 0:
+        raise TrainingFailed(f"the validation loss was never a number in {len(history.epochs)} epochs")
+    network.load_state_dict(training.best_weights)
+    network.to(CPU).eval()
     return history
+
+
+def _train_epoch(
+    training: Training,
+    recipe: Recipe,
+    data: TrainingData,
+    config: FitConfig,
+    epoch: int,
+    n_steps: int,
+    rate: Callable[[int], float],
+    on_batch: Callable[[int, int, int, float], None],
+) -> dict[str, float]:
+    """Make one pass; return the mean loss and its parts."""
+    network, optimizer, device = training.network, training.optimizer, training.device
+    network.train()
+    samples = data.train.every(config.train_stride, phase=epoch)
+    order = training.draw.permutation(len(samples))
+    sums: dict[str, Tensor] = {}
+    for step in range(n_steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * rate(epoch * n_steps + step)
+        optimizer.zero_grad(set_to_none=True)
+        for part in range(config.accumulate):
+            first = (step * config.accumulate + part) * config.batch_size
+            x, labels, mask = (
+                each.to(device) for each in data.batch(samples[order[first : first + config.batch_size]])
+            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                raw = recipe.raw(network, x)
+            loss, tasks = recipe.loss(network, to_device(raw, device), labels, mask)
+            (loss / config.accumulate).backward()
+            for name, value in (("loss", loss), *((f"loss_{task}", value) for task, value in tasks.items())):
+                sums[name] = sums.get(name, 0.0) + value.detach()
+        nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
+        optimizer.step()
+        mean = sums["loss"].item() / ((step + 1) * config.accumulate)
+        if not math.isfinite(mean):
+            raise TrainingFailed(f"the loss of epoch {epoch + 1}, step {step + 1} is {loss.item()}")
+        on_batch(epoch, step + 1, n_steps, mean)
+    metrics = {f"train_{name}": total.item() / (n_steps * config.accumulate) for name, total in sums.items()}
+    return metrics | {"learning_rate": config.learning_rate * rate((epoch + 1) * n_steps)}
 
 
 def warmup_then_cosine(total_steps: int, warmup_share: float) -> Callable[[int], float]:
@@ -112,23 +189,27 @@ def warmup_then_cosine(total_steps: int, warmup_share: float) -> Callable[[int],
 
 
 @torch.inference_mode()
-def run_heads(model: UnifiedPatchTST, data: TrainingData, samples: Samples) -> dict[str, Tensor]:
+def run_heads(
+    network: Any, recipe: Recipe, data: TrainingData, samples: Samples, device: torch.device = CPU
+) -> dict[str, Tensor]:
     """Return the raw heads of all samples, in their order."""
-    model.eval()
+    network.eval()
     found: dict[str, list[Tensor]] = {}
     for start in range(0, len(samples), JUDGE_BATCH):
         part = samples[np.arange(start, min(start + JUDGE_BATCH, len(samples)))]
-        for name, value in model(torch.from_numpy(data.windows.batch(part.pairs, part.ends))).items():
+        x = torch.from_numpy(data.windows.batch(part.pairs, part.ends)).to(device)
+        for name, value in to_device(recipe.raw(network, x), CPU).items():
             found.setdefault(name, []).append(value)
     return {name: torch.cat(values) for name, values in found.items()}
 
 
 @torch.inference_mode()
-def judge(
-    model: UnifiedPatchTST, data: TrainingData, samples: Samples, heads: dict[str, Tensor], loss_config: LossConfig
-) -> dict[str, float]:
+def judge(network: Any, recipe: Recipe, data: TrainingData, samples: Samples, raw: Raw) -> dict[str, float]:
     """Return loss, its parts and all forecast metrics of the samples, as if they were one batch."""
     values, masks = data.labels(samples)
-    loss, parts = unified_loss(heads, torch.from_numpy(values), torch.from_numpy(masks), Scales.of(model), loss_config)
+    home = next(network.parameters()).device
+    on_home = to_device(raw, home)
+    loss, parts = recipe.loss(network, on_home, torch.from_numpy(values).to(home), torch.from_numpy(masks).to(home))
     metrics = {"loss": loss.item(), **{f"loss_{name}": part.item() for name, part in parts.items()}}
-    return metrics | forecast_metrics(model.to_columns(heads).numpy(), values, masks)
+    rows = recipe.rows(network, on_home).cpu().numpy()
+    return metrics | forecast_metrics(recipe.wide(rows), values, masks)

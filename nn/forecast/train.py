@@ -1,4 +1,4 @@
-"""`python -m nn.forecast.train`: candles in Freqtrade's layout in, a walk-forward chain of signed versions out.
+"""`python -m nn.forecast.train --model unified|direction|mtst`: candles in, a chain of signed versions out.
 
 stdout: one folder per version, oldest first. stderr: the story. Exit code 0; 1 if training or MLflow failed on the
 way; 2 if what was asked for cannot be done, with one sentence that says why.
@@ -22,23 +22,31 @@ from ..registry.keys import read_keys
 from .config import load_config
 
 DEFAULT_REGISTRY = "user_data/registry"
+# What --model means: kind of network, first word of its line, profiles below those that were asked for.
+MODELS = {
+    "unified": ("unified_patchtst", "unified", ("base",)),
+    "patchtst": ("unified_patchtst", "unified", ("base",)),
+    "direction": ("direction", "direction", ("base",)),
+    "mtst": ("direction", "direction", ("base", "mtst")),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     options = parser().parse_args(arguments)
     from ..registry.store import StoreProblem  # imports of a second or two: after the options are known to be good
+    from ..search.workers import TasksFailed
     from .fit import TrainingFailed
 
     try:
         for folder in train(options):
             print(folder)
-    except (StoreProblem, TrainingFailed, ModelRefused, OSError) as error:
+    except (StoreProblem, TrainingFailed, TasksFailed, ModelRefused, OSError) as error:
         return _fail(error, 1)
     except ValueError as error:  # ConfigProblem, KeyProblem, BadCandles, TooLittleData, unknown features
         return _fail(error, 2)
     except KeyboardInterrupt:
-        return _fail("interrupted; the chain is as it was before", 130)
+        return _fail("interrupted; the chain is as it was before, and the same command goes on", 130)
     return 0
 
 
@@ -47,19 +55,27 @@ def train(options: argparse.Namespace) -> list[Path]:
     from ..registry.store import Store, tracking_uri
     from .dataset import resolve_features
     from .progress import TrainingProgress
-    from .walk_forward import Plan, data_end, schedule, train_chain
+    from .walk_forward import Plan, Side, data_end, schedule, train_chain
 
-    config, keys = load_config(options.config or ["base"]), read_keys()
+    kind, first_word, layers = MODELS[options.model]
+    config, keys = load_config([*layers, *(c for c in options.config or [] if c != "base")]), read_keys()
     resolve_features(config.data.features, options.timeframe)
     frames = read_pairs(options.datadir, options.pairs, options.timeframe)
     end = data_end(frames, options.timeframe, options.until)
     if options.until is not None and options.until > end:
         print(f"note: the candles end at {end:%Y-%m-%d %H:%M}, before --until", file=sys.stderr)
     folds = schedule(end, options.walk_forward, options.period, options.timeframe)
-    line = options.line or f"unified-{options.timeframe}"
-    plan = Plan(line, options.timeframe, config, options.seed, options.registry, keys)
+    line = options.line or f"{first_word}-{options.timeframe}"
+    side = None
+    if options.workers > 1 or options.ray_address is not None:
+        side = Side(options.datadir, options.workers, options.ray_address)
+    checkpoints = options.checkpoints or options.registry.parent / "checkpoints"
+    plan = Plan(
+        line, options.timeframe, config, options.seed, options.registry, keys, kind, checkpoints,
+        options.inner_folds, options.period, side,
+    )  # fmt: skip
     store = Store(tracking_uri(options.tracking_uri), line)
-    with TrainingProgress(len(folds), config.fit.epochs) as progress:
+    with TrainingProgress(len(folds), config.fit.seeds * config.fit.epochs) as progress:
         return train_chain(plan, frames, folds, store, progress)
 
 
@@ -80,6 +96,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m nn.forecast.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    made.add_argument(
+        "--model", choices=list(MODELS), default="unified",
+        help="unified (also called patchtst): all 24 targets; direction: which way; mtst: the same, small [unified]",
+    )  # fmt: skip
     made.add_argument("--config", action="append", metavar="NAME|FILE", help="profile, laid over those before [base]")
     made.add_argument("--datadir", type=Path, required=True, help="Freqtrade data directory of one exchange")
     made.add_argument("--pairs", nargs="+", metavar="PAIR", help="such as BTC/USDT:USDT [all with this timeframe]")
@@ -95,8 +115,27 @@ def parser() -> argparse.ArgumentParser:
         default=Path(os.environ.get("CANDLEWRIGHT_REGISTRY") or DEFAULT_REGISTRY),
         help=f"folder of signed versions [CANDLEWRIGHT_REGISTRY, else {DEFAULT_REGISTRY}]",
     )
-    made.add_argument("--line", type=_line, help="model line [unified-TIMEFRAME]")
+    made.add_argument("--line", type=_line, help="model line [unified-TIMEFRAME or direction-TIMEFRAME]")
+    made.add_argument(
+        "--inner-folds", type=_count, default=0, metavar="N",
+        help="periods before each version's end that choose among the profile's candidates [0: none]",
+    )  # fmt: skip
+    made.add_argument("--workers", type=_positive, default=1, metavar="N", help="trainings side by side [1]")
+    made.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster that sees the same folders [none]")
+    made.add_argument("--checkpoints", type=Path, help="folder of unfinished trainings [beside the registry]")
     return made
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d{1,3}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 to 999")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not (number := _count(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is too few, expected at least 1")
+    return number
 
 
 def _period(text: str) -> timedelta:

@@ -10,35 +10,46 @@ From: candles of all pairs. To: signed versions and the alias file in the regist
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from ..data.targets import max_horizon_bars
-from ..data.timeframe import timeframe_ms
+from ..models.build import UNIFIED_PATCHTST
+from ..registry.files import ModelRefused
 from ..registry.keys import Keys
 from ..registry.manifest import load_version, write_version
 from ..registry.store import Run, Store
+from ..search.workers import run_tasks
 from .config import TrainConfig
-from .dataset import TooLittleData, TrainingData, make_training_data
-from .evaluate import out_of_sample, table
+from .dataset import TrainingData, make_training_data
+from .evaluate import evaluate_version, table
+from .fold import fold_task
+from .nested import Choice, choose
 from .plots import figures
 from .progress import TrainingProgress
 from .provenance import git_commit, library_versions
-from .version import TrainedVersion, draft_manifest, train_version
+from .recipe import recipe_of
+from .record import record
+from .schedule import Fold, data_end, schedule
+from .version import TrainedVersion, draft_manifest, fingerprint, train_version
+
+__all__ = ["Fold", "Plan", "Side", "data_end", "schedule", "train_chain"]
+FINISHED = "finished.json"  # beside a version's checkpoints: it is signed, judged and in MLflow
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One version's times: it learns up to `trained_until` and is judged on candles closing in [valid_from, end)."""
+class Side:
+    """Where folds are trained side by side: other processes read the candles themselves."""
 
-    trained_until: datetime
-    valid_from: datetime
-    end: datetime
+    datadir: Path
+    workers: int = 1
+    address: str | None = None  # of a Ray cluster that sees the same folders
 
 
 @dataclass(frozen=True)
@@ -51,57 +62,89 @@ class Plan:
     seed: int
     registry: Path
     keys: Keys
+    kind: str = UNIFIED_PATCHTST  # of nn.models.build
+    checkpoints: Path | None = None  # folder of unfinished trainings; None keeps none
+    inner_folds: int = 0  # that choose among config.candidates, for each version
+    period: timedelta = timedelta(days=31)  # of an inner fold
+    side: Side | None = None  # None: one fold after the other, here
 
-
-def schedule(data_end: datetime, n_versions: int, period: timedelta, timeframe: str) -> list[Fold]:
-    """Return the folds over the last periods of the data; `data_end` is the close of the last candle."""
-    bar = timedelta(milliseconds=timeframe_ms(timeframe))
-    if n_versions < 1:
-        raise ValueError(f"--walk-forward is {n_versions}, expected at least 1 version")
-    if period < bar or period % bar:
-        raise ValueError(f"--period is {period}, expected a whole number of {timeframe} candles")
-    embargo = max_horizon_bars(timeframe) * bar
-    starts = [data_end - (n_versions - k) * period for k in range(n_versions)]
-    return [Fold(start - embargo, start, start + period) for start in starts]
-
-
-def data_end(frames: Mapping[str, pd.DataFrame], timeframe: str, until: datetime | None) -> datetime:
-    """Return the moment up to which every pair has candles, or `until` if that is earlier."""
-    bar = pd.Timedelta(milliseconds=timeframe_ms(timeframe))
-    last = {pair: frame["date"].iloc[-1] + bar for pair, frame in frames.items()}
-    end = min(last.values()).to_pydatetime()
-    if until is None or until >= end:
-        return end
-    first = max(frame["date"].iloc[0] for frame in frames.values()).to_pydatetime()
-    if until <= first:
-        raise TooLittleData(f"--until is {until:%Y-%m-%d %H:%M}, but the candles begin at {first:%Y-%m-%d %H:%M}")
-    return pd.Timestamp(until).floor(bar).to_pydatetime()
+    def folder(self, fold: Fold) -> Path | None:
+        """Return where the checkpoints of a fold lie."""
+        return self.checkpoints and self.checkpoints / self.line / f"{fold.valid_from:%Y%m%dT%H%M}"
 
 
 def train_chain(
     plan: Plan, frames: Mapping[str, pd.DataFrame], folds: Sequence[Fold], store: Store, progress: TrainingProgress
 ) -> list[Path]:
-    """Train, export, log and judge a version per fold; only when all are there does the chain change hands."""
+    """Train, export, log and judge a version per fold; only when all are there does the chain change hands.
+
+    After a kill the same call goes on: versions that are finished are kept, the one that was in training is taken up
+    after its last whole epoch.
+    """
+    choices = choose_configs(plan, frames, folds)
+    if plan.side is not None:
+        tasks = [
+            fold_task(plan.kind, choice.config, plan.timeframe, plan.seed, fold.trained_until, plan.folder(fold),
+                      candles=(plan.side.datadir, tuple(frames)))
+            for fold, choice in zip(folds, choices, strict=True)
+        ]  # fmt: skip
+        side_by_side(plan.side, tasks)  # what follows finds every training finished and takes its weights
     folders, results = [], {}
-    for number, fold in enumerate(folds):
+    for number, (fold, choice) in enumerate(zip(folds, choices, strict=True)):
         progress.begin(number)
-        data = make_data(plan, frames, fold)
+        own = replace(plan, config=choice.config)
+        data = make_data(own, frames, fold)
         progress.say(
-            f"version {number + 1}/{len(folds)}: {len(data.train)} windows to learn from, {len(data.validation)} to"
+            f"{plan.line} {number + 1}/{len(folds)}: {len(data.train)} windows to learn from, {len(data.validation)} to"
             f" judge by, up to {fold.trained_until:%Y-%m-%d %H:%M}; valid from {fold.valid_from:%Y-%m-%d %H:%M}"
         )
-        folder, metrics = _train_fold(plan, frames, fold, data, store, progress)
+        found = finished(own, fold, data)
+        if found is not None:
+            progress.say(f"  {found[0].name} is there already")
+        folder, metrics = found or _train_fold(own, frames, fold, data, choice, store, progress)
         folders.append(folder)
         results[fold.valid_from] = metrics
     store.publish(plan.registry / plan.line, plan.keys, [folder.name for folder in folders])
+    if plan.checkpoints is not None:
+        shutil.rmtree(plan.checkpoints / plan.line, ignore_errors=True)
     progress.console.print(table(results))
     return folders
 
 
+def choose_configs(plan: Plan, frames: Mapping[str, pd.DataFrame], folds: Sequence[Fold]) -> list[Choice]:
+    """Return the config of each fold, chosen by inner folds where there are any."""
+    side = plan.side
+    return choose(
+        plan.kind, plan.config, frames, plan.timeframe, plan.seed, folds, plan.inner_folds, plan.period,
+        None if side is None else partial(side_by_side, side),
+        None if side is None else (side.datadir, tuple(frames)),
+        plan.checkpoints and plan.checkpoints / plan.line,
+    )  # fmt: skip
+
+
+def side_by_side(side: Side, tasks: Sequence[dict]) -> list[dict]:
+    """Do the tasks in processes of this machine or of a cluster; the results are the same by either (SEA-4)."""
+    return run_tasks("nn.forecast.fold:train_fold", tasks, side.workers, side.address)
+
+
 def make_data(plan: Plan, frames: Mapping[str, pd.DataFrame], fold: Fold) -> TrainingData:
     """Return what the version of a fold may learn from."""
-    context_length = plan.config.model.context_length
+    context_length = recipe_of(plan.kind, plan.config).context_length
     return make_training_data(frames, plan.timeframe, fold.trained_until, plan.config.data, context_length)
+
+
+def finished(plan: Plan, fold: Fold, data: TrainingData) -> tuple[Path, dict[str, float]] | None:
+    """Return the version of a fold and its out-of-sample metrics if an earlier, killed run has finished it."""
+    folder = plan.folder(fold)
+    try:
+        said = json.loads((folder / FINISHED).read_text()) if folder else None
+        if said is None or said["fingerprint"] != fingerprint(plan.kind, plan.config, data, plan.seed):
+            return None
+        version = plan.registry / plan.line / said["version"]
+        load_version(version, plan.keys)
+        return version, said["metrics"]
+    except (OSError, ValueError, KeyError, ModelRefused):  # no such file, cut off, or the version is gone: train it
+        return None
 
 
 def _train_fold(
@@ -109,20 +152,33 @@ def _train_fold(
     frames: Mapping[str, pd.DataFrame],
     fold: Fold,
     data: TrainingData,
+    choice: Choice,
     store: Store,
     progress: TrainingProgress,
 ) -> tuple[Path, dict[str, float]]:
     name = f"{plan.line} {fold.valid_from:%Y-%m-%d %H:%M}"
-    with store.run(name, run_params(plan, data, fold), run_tags(plan, data)) as run:
-        trained = train_version(plan.config, data, plan.seed, progress.batch, both(run, progress))
+    checkpoints = plan.folder(fold)
+    with store.run(name, run_params(plan, data, fold) | choice.params(), run_tags(plan, data)) as run:
+        run.log_metrics(choice.metrics())
+        trained = train_version(
+            plan.kind, plan.config, data, plan.seed, progress.batch, both(run, progress), checkpoints
+        )
         draft = draft_manifest(plan.line, plan.config, data, trained, fold.valid_from)
         folder = write_version(plan.registry / plan.line, draft, trained.model.state_dict(), plan.keys)
         loaded = load_version(folder, plan.keys)
         log_version(run, plan, data, trained, folder)
         run.register(folder, loaded.manifest)
         # From here on nothing can change the version: it is signed, and judged as it was loaded.
-        metrics = out_of_sample(loaded, frames, fold.valid_from, fold.end, data.class_shares.argmax(1))
-        run.log_metrics({f"oos_{key}": value for key, value in metrics.items()})
+        judged = evaluate_version(
+            loaded, data, frames, fold.valid_from, fold.end, plan.seed, len(choice.scores), progress.say
+        )
+        metrics = record(run, judged, folder, plan.keys)
+    if checkpoints is not None:
+        mark = fingerprint(plan.kind, plan.config, data, plan.seed)
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        (checkpoints / FINISHED).write_text(
+            json.dumps({"fingerprint": mark, "version": folder.name, "metrics": metrics})
+        )
     return folder, metrics
 
 
@@ -139,6 +195,7 @@ def both(run: Run, progress: TrainingProgress) -> Callable[[int, dict[str, float
 def run_params(plan: Plan, data: TrainingData, fold: Fold) -> dict[str, str]:
     """Return every setting of the run, and the times that its data gave it."""
     return {
+        "kind": plan.kind,
         **plan.config.flat(),
         "pairs": " ".join(data.pairs),
         "timeframe": plan.timeframe,
@@ -166,9 +223,11 @@ def run_tags(plan: Plan, data: TrainingData) -> dict[str, str]:
 
 def log_version(run: Run, plan: Plan, data: TrainingData, trained: TrainedVersion, folder: Path) -> None:
     """Put metrics, pictures and the small files of TRN-8 into the run; weights and manifest follow by `register`."""
-    run.log_metrics(trained.metrics, step=len(trained.history.epochs) + 1)
-    run.log_text(yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False), "config.yaml")
+    run.log_metrics(trained.metrics, step=plan.config.fit.seeds * plan.config.fit.epochs + 1)
+    run.log_text(
+        yaml.safe_dump(plan.config.model_dump(mode="json", exclude={"candidates"}), sort_keys=False), "config.yaml"
+    )
     run.log_text(json.dumps(data.scaler.to_dict(), indent=1), "norm_stats.json")
-    run.log_text(json.dumps({"best": trained.metrics, "epochs": trained.history.epochs}, indent=1), "metrics.json")
+    run.log_text(json.dumps({"best": trained.metrics, "epochs": trained.epochs}, indent=1), "metrics.json")
     for name, figure in figures(trained):
         run.log_figure(figure, f"plots/{name}")

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from .direction import DirectionConfig, DirectionPredictor
+from .ensemble import Ensemble, Network, joined
 from .unified import PatchTSTConfig, UnifiedPatchTST
 
 UNIFIED_PATCHTST, DIRECTION = "unified_patchtst", "direction"
 KINDS = (UNIFIED_PATCHTST, DIRECTION)
+MAX_MEMBERS = 16  # of an ensemble: a signed slip shall not eat the memory
 
 
 class Settings(Protocol):
@@ -28,7 +30,7 @@ class Settings(Protocol):
 
 
 class Forecaster(Protocol):
-    """What every kind of network is to those who serve or judge it."""
+    """What every kind of network is to those who serve or judge it; `ensemble.members_of` opens it up."""
 
     columns: tuple[str, ...]  # of the rows that `forecast` gives
 
@@ -39,13 +41,22 @@ class Forecaster(Protocol):
         ...
 
 
-def empty_model(kind: str, architecture: Mapping[str, object]) -> UnifiedPatchTST | DirectionPredictor:
-    """Return the network with fresh weights; ValueError when the kind or a field of its config is unknown."""
+def empty_network(kind: str, architecture: Mapping[str, object]) -> Network:
+    """Return one network with fresh weights; ValueError when the kind or a field of its config is unknown."""
     if kind == UNIFIED_PATCHTST:
         return UnifiedPatchTST(PatchTSTConfig.from_dict(architecture))
     if kind == DIRECTION:
         return DirectionPredictor(DirectionConfig.from_dict(architecture))
     raise ValueError(f"kind is {kind!r}, known are {', '.join(KINDS)}")
+
+
+def empty_model(kind: str, architecture: Mapping[str, object]) -> Network | Ensemble:
+    """Return the network, or the ensemble where the architecture counts `members`, with fresh weights."""
+    config = dict(architecture)
+    members = config.pop("members", 1)
+    if isinstance(members, bool) or not isinstance(members, int) or not 1 <= members <= MAX_MEMBERS:
+        raise ValueError(f"members is {members!r}, expected a whole number of 1..{MAX_MEMBERS}")
+    return joined([empty_network(kind, config) for _ in range(members)])
 
 
 def weight_shapes(kind: str, architecture: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
@@ -54,10 +65,8 @@ def weight_shapes(kind: str, architecture: Mapping[str, object]) -> dict[str, tu
         return {name: tuple(tensor.shape) for name, tensor in empty_model(kind, architecture).state_dict().items()}
 
 
-def build_model(
-    kind: str, architecture: Mapping[str, object], tensors: Mapping[str, Tensor]
-) -> UnifiedPatchTST | DirectionPredictor:
-    """Return the network with these weights, ready to answer (evaluation mode, no gradients)."""
+def build_model(kind: str, architecture: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Network | Ensemble:
+    """Return the network or ensemble with these weights, ready to answer (evaluation mode, no gradients)."""
     model = empty_model(kind, architecture)
     model.load_state_dict(dict(tensors), strict=True)
     return model.eval().requires_grad_(False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -119,4 +119,13 @@ class DirectionPredictor(nn.Module):
 
     def forecast(self, x: Tensor) -> Tensor:
         """Return the probabilities (B, 12) in `columns` order: calibrated, each horizon's three add up to 1."""
-        return (self(x) / self.temperature).softmax(-1).flatten(1)
+        return self.to_columns(self(x))
+
+    def to_columns(self, logits: Tensor) -> Tensor:
+        """Return logits (B, 4, 3) as forecast rows (B, 12)."""
+        return (logits / self.temperature).softmax(-1).flatten(1)
+
+    def calibrate(self, temperature: tuple[float, ...]) -> None:
+        """Divide the logits of every later answer by these, one number per horizon."""
+        self.config = replace(self.config, temperature=temperature)
+        self.temperature.copy_(torch.tensor(temperature).unsqueeze(-1))

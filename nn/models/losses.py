@@ -72,8 +72,9 @@ def unified_loss(
             f"targets have shape {tuple(targets.shape)}, mask {tuple(mask.shape)}, expected both (B, {N_TARGETS})"
         )
     known = torch.where(mask, targets, 0.0)  # NaN must not meet arithmetic: 0 x NaN is NaN in gradients too
-    scaled_return = known[:, RETURNS] / scales.return_scale
-    log_risk = (known[:, RISK].clamp_min(RISK_FLOOR).log() - scales.risk_log_mean) / scales.risk_log_scale
+    unit = heads["log_volatility"]  # (B, 1), from the window alone (MOD-9)
+    scaled_return = known[:, RETURNS] / (scales.return_scale * unit.exp())
+    log_risk = (known[:, RISK].clamp_min(RISK_FLOOR).log() - unit - scales.risk_log_mean) / scales.risk_log_scale
     ceilings = torch.tensor([1.0, RISK_REWARD_CEILING, 1.0], device=targets.device)
     action_weight = torch.ones(3, device=targets.device)
     parts = {

@@ -30,6 +30,7 @@ N_COLUMNS = sum(HEADS.values())
 WHOLE_NUMBERS = ("n_features", "context_length", "patch_length", "stride", "d_model", "n_heads", "n_layers", "d_ff")
 RISK_REWARD_CEILING = 10.0  # TGT-23
 LOG_RISK_RANGE = (-16.0, 3.0)  # keeps exp() of an untrained head finite; markets live between -9 (1 bp) and 0 (100%)
+VOLATILITY_FLOOR = 1e-4  # ratio (1 bp): a market that stands still divides nothing by 0
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ class PatchTSTConfig:
     d_ff: int = 256
     dropout: float = 0.3  # probability, training only
     direction_temperature: float = 2.0  # divides the direction logits, in training and in the answer alike (MOD-2)
-    return_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # ratio per horizon that the head calls 1 (MOD-9)
-    risk_log_mean: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)  # natural log of a ratio: what the risk head calls 0
+    volatility_index: int | None = None  # channel that says how volatile the market is now (MOD-9); None: no channel
+    volatility_median: float = 0.0  # ratio: its value where the scaled channel is 0
+    volatility_iqr: float = 1.0  # ratio: a step of 1 of the scaled channel
+    return_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # per horizon, in volatilities: what the head calls 1
+    risk_log_mean: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)  # natural log of volatilities: what the risk head calls 0
     risk_log_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # natural log units: what the risk head calls 1
 
     def __post_init__(self) -> None:
@@ -70,6 +74,18 @@ class PatchTSTConfig:
             values = getattr(self, name)
             if len(values) != 4 or not all(math.isfinite(value) and value > low for value in values):
                 raise ValueError(f"{name} is {values}, expected 4 finite numbers above {low}")
+        index = self.volatility_index
+        if index is not None and (
+            isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.n_features
+        ):
+            raise ValueError(f"volatility_index is {index!r}, expected None or a channel of 0..{self.n_features - 1}")
+        if not (
+            math.isfinite(self.volatility_median) and math.isfinite(self.volatility_iqr) and self.volatility_iqr > 0
+        ):
+            raise ValueError(
+                f"volatility_median is {self.volatility_median}, volatility_iqr {self.volatility_iqr}; expected finite"
+                " numbers, the second above 0"
+            )
         if not (math.isfinite(self.direction_temperature) and self.direction_temperature > 0):
             raise ValueError(f"direction_temperature is {self.direction_temperature}, expected a number above 0")
 
@@ -87,6 +103,19 @@ class PatchTSTConfig:
             raise ValueError(f"PatchTSTConfig has no field {unknown[0]!r}")
         plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**plain)  # type: ignore[arg-type]
+
+
+def log_volatility(config: PatchTSTConfig, newest: Tensor) -> Tensor:
+    """Return the natural log of the volatility now, (B, 1), read back from newest rows (B, C) of scaled features.
+
+    Returns are learned and answered in units of it, risks as its multiples, so that a calm and a wild market look alike
+    to the heads (MOD-9). It is part of the window: whoever has the window has the unit. Without a channel it is 0.
+    The scaler clips at 10 interquartile ranges, so a wilder market counts as that wild, in training and answer alike.
+    """
+    if config.volatility_index is None:
+        return torch.zeros(len(newest), 1, dtype=newest.dtype, device=newest.device)
+    channel = newest[:, config.volatility_index : config.volatility_index + 1]
+    return (channel * config.volatility_iqr + config.volatility_median).clamp_min(VOLATILITY_FLOOR).log()
 
 
 class UnifiedPatchTST(nn.Module):
@@ -117,7 +146,10 @@ class UnifiedPatchTST(nn.Module):
             self.register_buffer(name, torch.tensor(getattr(config, name), dtype=torch.float32), persistent=False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the raw heads: scaled returns and log risks, else logits. `direction` is (B, 4, 3), others (B, n)."""
+        """Return the raw heads: scaled returns and log risks, else logits. `direction` is (B, 4, 3), others (B, n).
+
+        Beside the heads stands `log_volatility` (B, 1), the unit of returns and risks.
+        """
         if x.ndim != 3 or x.shape[1:] != (self.config.context_length, self.config.n_features):
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, expected (B, {self.config.context_length}, {self.config.n_features})"
@@ -129,6 +161,7 @@ class UnifiedPatchTST(nn.Module):
         summary = torch.cat([tokens.mean(1), tokens[:, -1], newest], dim=1)  # (B, 2 d_model + C)
         raw = {name: head(summary) for name, head in self.heads.items()}
         raw["direction"] = raw["direction"].unflatten(1, (4, 3)) / self.config.direction_temperature
+        raw["log_volatility"] = log_volatility(self.config, newest)
         return raw
 
     def forecast(self, x: Tensor) -> Tensor:
@@ -144,11 +177,13 @@ class UnifiedPatchTST(nn.Module):
         """
         strength, reward, hold = raw["trade"].sigmoid().unbind(1)
         answer = {
-            "returns": raw["returns"] * self.return_scale,
+            "returns": raw["returns"] * self.return_scale * raw["log_volatility"].exp(),
             "direction": raw["direction"].softmax(-1).flatten(1),
             "long_reach": raw["long_reach"].sigmoid(),
             "short_reach": raw["short_reach"].sigmoid(),
-            "risk": (raw["risk"] * self.risk_log_scale + self.risk_log_mean).clamp(*LOG_RISK_RANGE).exp(),
+            "risk": (raw["risk"] * self.risk_log_scale + self.risk_log_mean + raw["log_volatility"])
+            .clamp(*LOG_RISK_RANGE)
+            .exp(),
             "best_action": raw["best_action"].softmax(-1),
             "trade": torch.stack([strength, RISK_REWARD_CEILING * reward, hold], dim=1),
             "confidence": raw["confidence"].sigmoid(),

@@ -4,15 +4,19 @@ import pytest
 import yaml
 
 from nn.forecast.config import PROFILES, ConfigProblem, LossSection, ModelConfig, load_config
+from nn.models.direction import DirectionConfig
+from nn.models.direction_loss import TradingLossConfig
 from nn.models.losses import LossConfig
 from nn.models.unified import PatchTSTConfig
 
 
-@pytest.mark.parametrize("name", ["base", "production", "test", "demo"])
+@pytest.mark.parametrize("name", ["base", "production", "test", "demo", "mtst", "antioverfit"])
 def test_every_profile_builds_a_network(name):
     config = load_config([name])
     PatchTSTConfig(n_features=40, **config.model.model_dump())
     LossConfig(**config.loss.model_dump())
+    DirectionConfig(n_features=40, **config.direction.model_dump())
+    TradingLossConfig(**config.trading_loss.model_dump())
 
 
 def test_base_is_what_the_specification_says():

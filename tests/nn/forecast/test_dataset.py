@@ -109,7 +109,7 @@ def test_an_unknown_list_of_features_is_refused():
 
 
 def with_features(config, *names, **parameters):
-    return config.data.model_copy(update={"features": names, "feature_parameters": parameters})
+    return config.data.model_copy(update={"features": names, "feature_parameters": parameters, "volatility": None})
 
 
 def test_garch_weights_come_from_the_train_rows_alone(frames, config):

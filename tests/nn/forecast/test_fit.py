@@ -9,9 +9,8 @@ from nn.forecast import fit as fit_module
 from nn.forecast.config import load_config
 from nn.forecast.dataset import make_training_data
 from nn.forecast.fit import TrainingFailed, fit, warmup_then_cosine
-from nn.forecast.version import architecture_of, train_version
-from nn.models.losses import LossConfig
-from nn.models.unified import UnifiedPatchTST
+from nn.forecast.recipe import recipe_of
+from nn.forecast.version import train_version
 
 from .conftest import BEGIN
 
@@ -28,7 +27,7 @@ def data(frames, config):
 
 
 def train(config, data, seed=7):
-    return train_version(config, data, seed, quiet, quiet)
+    return train_version("unified_patchtst", config, data, seed, quiet, quiet)
 
 
 def with_fit(tmp_path, **settings):
@@ -68,8 +67,9 @@ def test_it_stops_when_validation_no_longer_improves_and_keeps_the_best(config, 
     monkeypatch.setattr(fit_module, "judge", judged)
     config = with_fit(tmp_path, epochs=6, patience=2)
     torch.manual_seed(1)
-    model = UnifiedPatchTST(architecture_of(config, data))
-    history = fit(model, data, config.fit, LossConfig(), 7, quiet, quiet)
+    recipe = recipe_of("unified_patchtst", config)
+    model = recipe.network(data)
+    history = fit(model, recipe, data, config.fit, 7, quiet, quiet)
     assert len(history.epochs) == 4
     assert history.best_epoch == 1
     assert torch.equal(model.encoder.embed.weight, weights[1])

@@ -128,7 +128,7 @@ def test_mlflow_holds_what_makes_its_pages_worth_opening(chain, config):
         steps = {metric.step for metric in client.get_metric_history(run.info.run_id, name)}
         assert {1, 2} <= steps, name
     for name in ("oos_accuracy_1h", "oos_macro_f1_1h", "oos_ic_1h", "oos_ece_1h", "oos_brier_1h",
-                 "oos_last_accuracy_1h", "oos_majority_accuracy_1h", "oos_rows"):  # fmt: skip
+                 "oos_rows"):  # fmt: skip
         assert np.isfinite(run.data.metrics[name]), name
     assert run.data.metrics["oos_rows"] == 2 * 36 * 4
     assert "oos" not in json.dumps(manifest.metrics)
@@ -141,7 +141,7 @@ def test_mlflow_holds_what_makes_its_pages_worth_opening(chain, config):
     def listed(path=None):
         return {file.path for file in client.list_artifacts(run.info.run_id, path)}
 
-    assert listed() == {"config.yaml", "metrics.json", "norm_stats.json", "model", "plots"}
+    assert listed() == {"config.yaml", "evaluation", "metrics.json", "norm_stats.json", "model", "plots"}
     assert listed("plots") == {f"plots/{n}.png" for n in ("calibration", "confusion", "loss_curves", "loss_per_task")}
     assert listed("model") == {f"model/{n}" for n in ("manifest.json", "manifest.sig", "weights.safetensors")}
     version = client.get_model_version("unified-15m", "1")

@@ -31,6 +31,7 @@ def test_heads_have_the_shapes_of_the_targets(model, windows):
     assert shapes == {
         "returns": (4,), "direction": (4, 3), "long_reach": (4,), "short_reach": (4,),
         "risk": (4,), "best_action": (3,), "trade": (3,), "confidence": (4,),
+        "log_volatility": (1,),  # no head: the unit of returns and risks, read off the window
     }  # fmt: skip
 
 
