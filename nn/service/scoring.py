@@ -2,8 +2,8 @@
 
 From: checked candles of one or several pairs and the verified versions of one model line. To: `wire` and `arrow`.
 
-A row's answer is the same to the last bit whatever else is asked: every version runs in batches of one fixed shape, and
-a candle's place in its batch comes from its absolute number since 1970, not from where the request happens to begin.
+A row's answer is the same to the last bit whatever else is asked: see `backends.batches`. Scaled rows and tokens exist
+for one section of candles at a time, so that memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from ..data.timeframe import timeframe_ms
 from ..data.windows import usable_ends
 
-BATCH = 16  # windows in one run of a model; the answer's last bits depend on it
+SECTION = 1024  # windows that are scaled and embedded together; no bit of an answer depends on it
 REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed")
 NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED = range(len(REASONS))
 NONE = -1
@@ -44,7 +43,7 @@ class Scorer(Protocol):
     def context_length(self) -> int: ...
     def features(self, frame: pd.DataFrame) -> NDArray[np.float32]: ...
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
-    def forecast(self, windows: torch.Tensor) -> torch.Tensor: ...
+    def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -133,13 +132,11 @@ def score(
             if usable.any():
                 if (version.feature_digest, k) not in known:
                     known[version.feature_digest, k] = version.features(frame)
-                work.add(
-                    known[version.feature_digest, k], mine[usable], open_ms[k][chosen[usable]] // step, places[usable]
-                )
+                work.add(known[version.feature_digest, k], mine[usable], places[usable])
         if not work.places:
             continue
         places = np.concatenate(work.places)
-        values = run_aligned(version, *work.joined(), len(columns), between_batches)
+        values = run_sections(version, *work.joined(), len(columns), between_batches)
         finite = np.isfinite(values).all(1)
         answer.values[places[finite]] = values[finite]
         answer.version[places[finite]] = index
@@ -148,33 +145,26 @@ def score(
 
 
 class Work:
-    """What one version has to score: scaled rows of several frames below one another, and where windows end in them."""
+    """What one version has to score: features of several frames below one another, and where windows end in them."""
 
     def __init__(self, version: Scorer) -> None:
         self.version = version
-        self.scaled: list[NDArray[np.float32]] = []
+        self.features: list[NDArray[np.float32]] = []
         self.ends: list[NDArray[np.int64]] = []
-        self.slots: list[NDArray[np.int64]] = []  # absolute numbers of the candles
         self.places: list[NDArray[np.int64]] = []  # rows of the answer
         self.height = 0
 
-    def add(
-        self,
-        features: NDArray[np.float32],
-        ends: NDArray[np.int64],
-        slots: NDArray[np.int64],
-        places: NDArray[np.int64],
-    ) -> None:
+    def add(self, features: NDArray[np.float32], ends: NDArray[np.int64], places: NDArray[np.int64]) -> None:
         start, stop = ends[0] - self.version.context_length + 1, ends[-1] + 1
-        self.scaled.append(self.version.scaled(features[start:stop]))
+        self.features.append(features[start:stop])
         self.ends.append(ends - start + self.height)
-        self.slots.append(slots)
         self.places.append(places)
         self.height += int(stop - start)
 
-    def joined(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-        scaled = self.scaled[0] if len(self.scaled) == 1 else np.concatenate(self.scaled)
-        return scaled, np.concatenate(self.ends), np.concatenate(self.slots)
+    def joined(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the features, of which nothing is copied where they are of one frame, and the ends in them."""
+        features = self.features[0] if len(self.features) == 1 else np.concatenate(self.features)
+        return features, np.concatenate(self.ends)
 
 
 def usable_rows(frame: pd.DataFrame, timeframe: str, version: Scorer) -> NDArray[np.bool_]:
@@ -184,31 +174,21 @@ def usable_rows(frame: pd.DataFrame, timeframe: str, version: Scorer) -> NDArray
     return usable
 
 
-def run_aligned(
+def run_sections(
     version: Scorer,
-    scaled: NDArray[np.float32],
+    features: NDArray[np.float32],
     ends: NDArray[np.int64],
-    slots: NDArray[np.int64],
     n_columns: int,
     between_batches: Callable[[], None],
 ) -> NDArray[np.float32]:
-    """Return the forecasts of the windows that end at `ends`, whose candles have the absolute numbers `slots`.
-
-    Only one batch of windows is ever copied together; places that no window takes stay zero.
-    """
-    length = version.context_length
-    windows = torch.from_numpy(scaled).unfold(0, length, 1).transpose(1, 2)  # (rows - L + 1, L, C), a view
+    """Return the forecasts (len(ends), n_columns) of the windows of features that end at `ends`."""
     out = np.empty((len(ends), n_columns), dtype=np.float32)
-    new_group = np.diff(slots // BATCH, prepend=-1) != 0
-    new_frame = np.diff(slots, prepend=-1) <= 0
-    starts = np.flatnonzero(new_group | new_frame)
-    with torch.inference_mode():
-        for start, stop in zip(starts, [*starts[1:], len(ends)], strict=True):
-            between_batches()
-            places = torch.from_numpy(slots[start:stop] % BATCH)
-            batch = torch.zeros(BATCH, length, scaled.shape[1])
-            batch[places] = windows[torch.from_numpy(ends[start:stop] - (length - 1))]
-            out[start:stop] = version.forecast(batch)[places].numpy()
+    for start in range(0, len(ends), SECTION):
+        between_batches()
+        part = ends[start : start + SECTION]
+        first = part[0] - version.context_length + 1
+        rows = version.scaled(features[first : part[-1] + 1])
+        out[start : start + len(part)] = version.forecast(rows, part - first)
     return out
 
 

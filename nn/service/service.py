@@ -16,6 +16,7 @@ import torch
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .app import ForecastApp
+from .backends.choice import Backends
 from .keys import read_api_keys
 from .settings import read_settings
 from .shelf import Shelf
@@ -44,13 +45,14 @@ class Inference:
     def __init__(self) -> None:
         settings = read_settings()
         torch.set_num_threads(settings.torch_threads)
-        self.shelf = Shelf.of_environment()
+        self.shelf = Shelf.of_environment(Backends(settings.backend, settings.precision))
         self.app = ForecastApp(self.shelf, read_api_keys(), settings)
         self.shelf.look()
         self.shelf.watch(settings.reload_interval_s)
 
     @bentoml.on_shutdown
     def close(self) -> None:
+        self.app.challenger.close()
         self.shelf.close()
 
 

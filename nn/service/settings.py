@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
@@ -32,8 +33,12 @@ class ServiceSettings(BaseModel):
     bulk_timeout_s: PositiveFloat = 60.0  # waiting for a place and scoring, over history
     body_timeout_s: PositiveFloat = 10.0  # from the first byte of a body to its last
     torch_threads: PositiveInt = 1
+    backend: Literal["auto", "eager", "shared", "compiled"] = "auto"  # how networks run, see docs/serving-speed.md
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of matrix products; auto: bf16 where the processor has it
     reload_interval_s: PositiveFloat = 2.0  # how often the alias files are looked at (SRV-9)
     stale_after_bars: PositiveInt | None = 2  # newest candle older than this: no live forecast (DQ-6); null for replays
+    shadow_queue: PositiveInt = 64  # live requests that wait for the challenger; the next is not scored in shadow
+    shadow_rows: PositiveInt = 200_000  # newest candles kept with both answers, some 80 MB
     allow_remote: bool = False  # bind to an address other than loopback
     allowed_hosts: tuple[str, ...] = Field(("127.0.0.1", "localhost", "[::1]"), min_length=1)  # Host headers (LIM-7)
 

@@ -22,9 +22,10 @@ from pathlib import Path
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from ..registry.keys import KeyProblem, Keys, read_keys
 from ..registry.manifest import ModelRefused
+from .backends.choice import Backends
 from .errors import Refused
 from .serials import Serials
-from .versions import CHAMPION, LayoutMismatch, Line, load_line
+from .versions import CHAMPION, LayoutMismatch, Line, load_line, quickened
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +52,11 @@ class Shelf:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     places: dict[str, Place] = field(default_factory=dict)
     refusal: Refused | None = None  # of everything: no key to check signatures with
+    backends: Backends = field(default_factory=Backends)
 
     @classmethod
-    def of_environment(cls) -> Shelf:
-        return cls(Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER))
+    def of_environment(cls, backends: Backends) -> Shelf:
+        return cls(Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER), backends=backends)
 
     def __post_init__(self) -> None:
         self.serials = Serials.beside(self.folder)
@@ -108,7 +110,9 @@ class Shelf:
             if stamp != place.stamp or (place.refusal is not None and time.monotonic() >= place.try_again):
                 place.stamp = stamp
                 place.try_again = time.monotonic() + TRY_AGAIN_S
-                exchange(place, folder, keys, self.serials)
+                exchange(place, folder, keys, self.serials, self.backends)
+            if place.line is not None:
+                place.line = quickened(place.line, self.backends)
 
     def _keys(self) -> Keys | None:
         try:
@@ -137,17 +141,18 @@ class Shelf:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
+        self.backends.close()
 
 
 def default_name(line: Line) -> str:
     return f"{PREFIX[line.kind]}-{line.timeframe}"
 
 
-def exchange(place: Place, folder: Path, keys: Keys, serials: Serials) -> None:
+def exchange(place: Place, folder: Path, keys: Keys, serials: Serials, backends: Backends) -> None:
     """Put a newly loaded line in its place; keep the old one, and say why, if the new one is refused."""
     serial = None if place.line is None else place.line.serial
     try:
-        candidate = load_line(folder, keys, newer_than=serials.highest(folder.name, serial))
+        candidate = load_line(folder, keys, newer_than=serials.highest(folder.name, serial), backends=backends)
         serials.check(folder.name, candidate.serial, said_by(candidate))
     except (ModelRefused, OSError) as error:
         status, word = (409, "layout_mismatch") if isinstance(error, LayoutMismatch) else (503, "no_model")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +27,8 @@ from ..data.timeframe import timeframe_ms
 from ..models.build import Forecaster, build_model
 from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
-from .scoring import BATCH
+from .backends.batches import BATCH, Backend
+from .backends.choice import Backends, processor
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class ServedVersion:
     feature_set: FeatureSet
     scaler: RobustScaler
     model: Forecaster
+    backend: Backend
 
     @property
     def version(self) -> str:
@@ -75,8 +77,8 @@ class ServedVersion:
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.scaler.transform(features)
 
-    def forecast(self, windows: torch.Tensor) -> torch.Tensor:
-        return self.model.forecast(windows)
+    def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.backend.forecast(rows, ends)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +103,12 @@ class Line:
         return (*self.chain, *extra)
 
 
-def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
+def load_line(folder: Path, keys: Keys, newer_than: int | None = None, backends: Backends | None = None) -> Line:
     """Return the line in this folder; `ModelRefused` names the file or the field that is wrong."""
+    backends = backends or Backends()
     aliases = load_aliases(folder, keys, newer_than)
-    chain = tuple(load_served(folder / name, keys) for name in aliases.chain)
-    champion = _named(CHAMPION, folder, aliases, chain, keys)
+    chain = tuple(load_served(folder / name, keys, backends) for name in aliases.chain)
+    champion = _named(CHAMPION, folder, aliases, chain, keys, backends)
     loaded = (*chain, champion) if champion else chain
     if not loaded:
         raise ModelRefused(f"{folder.name} names no version that could serve")
@@ -122,28 +125,42 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None) -> Line:
     timeframe = loaded[0].manifest.timeframe
     digest = chain_digest(chain)
     kind, columns = loaded[0].manifest.kind, loaded[0].model.columns
-    challenger = _challenger(folder, aliases, loaded, keys)
-    return Line(
+    challenger = _challenger(folder, aliases, loaded, keys, backends)
+    line = Line(
         folder.name, kind, timeframe, columns, aliases.serial, aliases.aliases, chain, champion, digest, challenger
     )
+    return quickened(line, backends)
+
+
+def quickened(line: Line, backends: Backends) -> Line:
+    """Return the line with a faster backend once there is one for all its versions, else the line itself."""
+    every = {*line.versions, *((line.challenger,) if line.challenger else ())}
+    slow = {version for version in every if backends.is_slow(version.backend)}
+    if not slow or not all(backends.has_better(version.model) for version in slow):
+        return line
+    new = {version: replace(version, backend=backends.of(version.model)) for version in every}
+    chain = tuple(new[version] for version in line.chain)
+    champion = new[line.champion] if line.champion else None
+    challenger = new[line.challenger] if line.challenger else None
+    return replace(line, chain=chain, champion=champion, challenger=challenger, chain_digest=chain_digest(chain))
 
 
 def _named(
-    alias: str, folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys
+    alias: str, folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys, backends: Backends
 ) -> ServedVersion | None:
     name = aliases.aliases.get(alias)
     if name is None:
         return None
     known = next((version for version in loaded if version.version == name), None)
-    return known or load_served(folder / name, keys)
+    return known or load_served(folder / name, keys, backends)
 
 
 def _challenger(
-    folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys
+    folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys, backends: Backends
 ) -> ServedVersion | None:
     """Return the challenger; one that is refused, or is no version of this line, is told and stops nothing."""
     try:
-        found = _named(CHALLENGER, folder, aliases, loaded, keys)
+        found = _named(CHALLENGER, folder, aliases, loaded, keys, backends)
     except (ModelRefused, OSError) as error:
         logger.error("challenger of %s was refused: %s; nothing is scored in shadow", folder.name, error)
         return None
@@ -154,7 +171,7 @@ def _challenger(
     return None
 
 
-def load_served(folder: Path, keys: Keys) -> ServedVersion:
+def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
     """Verify, build and warm up one version."""
     loaded = load_version(folder, keys)
     manifest = loaded.manifest
@@ -183,26 +200,29 @@ def load_served(folder: Path, keys: Keys) -> ServedVersion:
         raise ModelRefused(
             f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
         )
-    version = ServedVersion(manifest, features, scaler, model)
+    version = ServedVersion(manifest, features, scaler, model, backends.of(model))
     dummy_inference(version)
     return version
 
 
 def dummy_inference(version: ServedVersion) -> None:
-    """Run one batch of zeros, as large as a real one; refuse a version whose answer is not finite."""
-    with torch.inference_mode():
-        answer = version.forecast(torch.zeros(BATCH, version.context_length, len(version.feature_set.names)))
+    """Score one window of zeros; refuse a version whose answer is not finite."""
+    length = version.context_length
+    answer = version.forecast(
+        np.zeros((length, len(version.feature_set.names)), dtype=np.float32), np.array([length - 1])
+    )
     n_columns = len(version.model.columns)
-    if answer.shape != (BATCH, n_columns) or not torch.isfinite(answer).all():
+    if answer.shape != (1, n_columns) or not np.isfinite(answer).all():
         raise ModelRefused(f"{version.version}: a forecast from zeros is not {n_columns} finite numbers")
 
 
 def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
-    """Return the SHA-256 over everything that decides a score over history; clients cache answers under it."""
+    """Return the SHA-256 over everything that decides a bit of a score over history; clients cache answers under it."""
     content = {
         "schema_version": 1,
         "batch": BATCH,
         "torch": torch.__version__,
+        "processor": processor(),
         "columns": list(chain[0].model.columns) if chain else [],
         "chain": [
             {
@@ -213,6 +233,7 @@ def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
                 "scaler": version.manifest.scaler,
                 "valid_from_ms": version.valid_from_ms,
                 "feature_digest": version.feature_digest,
+                "backend": version.backend.name,
             }
             for version in chain
         ],

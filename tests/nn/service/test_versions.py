@@ -143,7 +143,7 @@ def test_a_chain_that_does_not_ascend_is_refused(registry):
 def test_a_model_whose_answer_is_not_finite_does_not_serve(line, monkeypatch):
     """SRV-3: a dummy inference must be finite."""
     broken = versions.ServedVersion.forecast
-    monkeypatch.setattr(versions.ServedVersion, "forecast", lambda self, windows: broken(self, windows) * np.inf)
+    monkeypatch.setattr(versions.ServedVersion, "forecast", lambda self, rows, ends: broken(self, rows, ends) * np.inf)
     with pytest.raises(ModelRefused, match="finite"):
         load_line(folder_of(line), line.keys)
 

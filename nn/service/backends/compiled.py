@@ -1,0 +1,176 @@
+"""Compiles the encoder of a size into machine code of this processor, in a process of its own, while others serve.
+
+From: the sizes of networks that serve. To: `choice`, functions that take any weights of that size.
+
+PyTorch's ahead-of-time Inductor writes C++ and has the system's compiler build it. It takes a quarter of a minute, so
+nothing waits for it: the process runs beside the service at the lowest priority, and whatever goes wrong there costs
+one line in the log and the speed. What it builds lies in a folder that only this user may open and that ends with the
+service; nothing is ever loaded that this service did not build itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+import torch
+from torch import Tensor
+
+from ...models.shared_patches import Size, encode
+from .batches import BATCH
+from .shared import TYPES, Encode
+
+logger = logging.getLogger(__name__)
+
+LIMIT_S = 600.0  # for one size, on a machine that is busy with other work
+PACKAGE = "encoder.pt2"
+
+
+class Encoder(torch.nn.Module):
+    """`encode` for the exporter, which wants a module."""
+
+    def __init__(self, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+
+    def forward(self, tokens: Tensor, weights: list[Tensor]) -> Tensor:
+        return encode(tokens, weights, self.n_heads)
+
+
+class Compiler:
+    """Compiled encoders by size; `want` asks for one, `get` returns it once it is there.
+
+    Parameters
+    ----------
+    precision : {"fp32", "bf16"}
+    """
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
+        self._found: dict[Size, Encode | None] = {}  # None: wanted, not there, or never will be
+        self._queue: list[Size] = []
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def get(self, size: Size) -> Encode | None:
+        return self._found.get(size)
+
+    def want(self, size: Size) -> None:
+        """Have this size compiled in the background, unless it is or was tried before."""
+        with self._lock:
+            if size in self._found or self._closed:
+                return
+            self._found[size] = None
+            self._queue.append(size)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="compiler", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue or self._closed:
+                    self._thread = None
+                    return
+                size = self._queue.pop(0)
+            try:
+                self._found[size] = self.compile(size)
+                logger.info("the encoder of %s is compiled (%s)", size, self.precision)
+            except Exception as error:  # the compiler's faults are many, and none of them may end the service
+                if not self._closed:
+                    logger.warning("the encoder stays as it is, compiling it failed: %s", _last_line(error))
+
+    def compile(self, size: Size) -> Encode:
+        """Return the compiled encoder of this size; takes a quarter of a minute, all of it outside this process."""
+        folder = Path(tempfile.mkdtemp(prefix="candlewright-compiled-"))
+        try:
+            request = orjson.dumps(asdict(size) | {"precision": self.precision}).decode()
+            command = [sys.executable, "-m", "nn.service.backends.compiled", request, str(folder)]
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(folder)
+            )
+            try:
+                _, said = self._process.communicate(timeout=LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.communicate()
+                raise
+            if self._process.returncode:
+                raise RuntimeError(said.decode(errors="replace").strip() or f"exit status {self._process.returncode}")
+            return loaded(folder / PACKAGE, size, self.precision)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # what is loaded stays in memory
+
+    def close(self) -> None:
+        """End the compiling process, if one runs."""
+        self._closed = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+
+def loaded(package: Path, size: Size, precision: str) -> Encode:
+    """Return the encoder in a package after trying it against the plain one; RuntimeError if they do not agree."""
+    runner = torch._inductor.aoti_load_package(str(package))
+    tokens, weights = example(size, precision)
+    with torch.inference_mode():
+        found, expected = runner(tokens, weights), encode(tokens, weights, size.n_heads)
+    error = (found - expected).abs().max().item() if found.shape == expected.shape else float("inf")
+    limit = {"fp32": 1e-3, "bf16": 0.25}[precision]  # of numbers around 1 in size: a wrong kernel is far beyond
+    if not error < limit:
+        raise RuntimeError(f"the compiled encoder is {error:.2g} off the plain one, expected below {limit}")
+    return runner
+
+
+def example(size: Size, precision: str) -> tuple[Tensor, list[Tensor]]:
+    """Return random tokens and weights of this size, the same each time."""
+    generator = torch.Generator().manual_seed(7)
+    D, hidden, kind = size.d_model, size.d_ff, TYPES[precision]
+
+    def drawn(*shape: int, scale: float = 1.0) -> Tensor:
+        return torch.randn(shape, generator=generator) * scale
+
+    weights = [drawn(size.n_tokens, D)]
+    for _ in range(size.n_layers):
+        weights += [1 + drawn(D, scale=0.1), drawn(D, scale=0.1)] * 2
+        for rows, columns in ((3 * D, D), (D, D), (hidden, D), (D, hidden)):
+            weights += [drawn(rows, columns, scale=columns**-0.5).to(kind), drawn(rows, scale=0.1).to(kind)]
+    weights += [1 + drawn(D, scale=0.1), drawn(D, scale=0.1)]
+    return drawn(BATCH, size.n_tokens, D), weights
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compile the size in the first argument into the folder in the second."""
+    os.nice(19)
+    request = orjson.loads(arguments[0])
+    precision = request.pop("precision")
+    size = Size(**request)
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        program = torch.export.export(Encoder(size.n_heads), example(size, precision))
+        torch._inductor.aoti_compile_and_package(program, package_path=str(Path(arguments[1]) / PACKAGE))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return the environment without keys: the compiling process has no use for them."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CANDLEWRIGHT_")}
+    kept["PYTHONPATH"] = str(Path(__file__).resolve().parents[3])
+    return kept | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "work"), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[-1][:300]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
