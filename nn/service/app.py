@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 from anyio import CapacityLimiter, to_thread
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -23,6 +24,7 @@ from ..data.timeframe import timeframe_ms
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from .arrow import read_arrow, write_arrow
 from .body import ARROW, JSON, LIMITS, read_body
+from .challenger import Challenger
 from .errors import Refused
 from .guard import Guard, content_type
 from .keys import ApiKeys
@@ -31,6 +33,7 @@ from .places import HISTORY, LIVE
 from .reply import Reply, reply_of
 from .scoring import STALE, UNCLOSED, Forecasts, Known, score, withdrawn
 from .settings import ServiceSettings
+from .shadow_store import ShadowStore
 from .shelf import Shelf
 from .versions import Line, ServedVersion
 from .wire import Question, read_json, write_json
@@ -65,7 +68,10 @@ class ForecastApp:
             Route("/livez", self.livez, methods=["GET"]),
             Route("/readyz", self.readyz, methods=["GET"]),
         ]
-        self.asgi: ASGIApp = Guard(Router(routes), keys, settings, self.metrics)
+        guard = Guard(Router(routes), keys, settings, self.metrics)
+        self.asgi: ASGIApp = guard
+        store = ShadowStore.of_environment(settings.shadow_rows)
+        self.challenger = Challenger(store, self.metrics, guard.places.idle, settings.shadow_queue)
 
     async def ask(self, request: Request) -> Response:
         path, kind = request.scope["path"], content_type(request.scope)
@@ -87,7 +93,8 @@ class ForecastApp:
         self.metrics.latency.observe(time.perf_counter() - started)
         self.metrics.requests.labels(path[1:]).inc()
         self.metrics.count_signals(reply.signal, reply.probability, asked.live, self.now())
-        return Response(content, media_type=kind)
+        in_shadow = BackgroundTask(self.challenger.after, asked, lines, found) if asked.live else None
+        return Response(content, media_type=kind, background=in_shadow)  # which runs once the answer has been sent
 
     @asynccontextmanager
     async def place(self, request: Request, live: bool, limit_s: float):

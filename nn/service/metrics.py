@@ -1,4 +1,4 @@
-"""Prometheus metrics of the service (MET-13..MET-15). From: `guard` and `app`. To: GET /metrics.
+"""Prometheus metrics of the service (MET-13..MET-15, MET-17). From: `guard` and `app`. To: GET /metrics.
 
 Each service has its own registry, so that tests may build several in one process. Label values are bounded: error
 words, endpoints, three signals, and the versions that are loaded now.
@@ -69,6 +69,28 @@ class Metrics:
         self.last_success = Gauge(
             "candlewright_last_successful_inference_timestamp",
             "Unix time of the last answer with a forecast in it, seconds.",
+            registry=self.registry,
+        )
+
+        self.shadow_scored = Counter(
+            "candlewright_shadow_scored", "Candles scored by a challenger.", ["kind"], registry=self.registry
+        )
+        self.shadow_dropped = Counter(
+            "candlewright_shadow_dropped",
+            "Live requests that no challenger scored: queue full, service busy, store refused, failed.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.shadow_disagreements = Counter(
+            "candlewright_shadow_disagreements",
+            "Candles on which challenger and champion hold another class for the likeliest.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.shadow_agreement = Gauge(
+            "candlewright_shadow_agreement_ratio",
+            "Share of the newest 500 candles on which challenger and champion agree.",
+            ["kind"],
             registry=self.registry,
         )
 

@@ -24,6 +24,10 @@ class Places:
         }
         self.taken = dict.fromkeys(self.limits, 0)
 
+    def idle(self) -> bool:
+        """Tell whether no live request is in progress; read by other threads too."""
+        return self.taken[READING] + self.taken[LIVE] == 0
+
     @contextmanager
     def ticket(self) -> Iterator[Ticket]:
         """Hold a place to be read, or what the ticket was moved to, until the request has ended."""

@@ -59,9 +59,14 @@ def forecast_reply(found: Forecasts, line: Line) -> Reply:
         "reason": Words(found.reason_codes, found.reason_words),
     }
     columns |= {name: found.values[:, index] for index, name in enumerate(found.columns)}
-    classes = found.values[found.scored][:, [found.columns.index(name) for name in CLASSES[line.kind]]]
+    classes = classes_of(found, line.kind)[found.scored]
     digests = {"chain_digest": line.chain_digest}
     return Reply(found.block, found.open_ms, columns, digests, classes.argmax(1), classes.max(1))
+
+
+def classes_of(found: Forecasts, kind: str) -> NDArray[np.float32]:
+    """Return the probabilities (rows, 3) of what counts as the signal of a line."""
+    return found.values[:, [found.columns.index(name) for name in CLASSES[kind]]]
 
 
 def decision_reply(found: tuple[Forecasts, ...], lines: tuple[Line, ...]) -> Reply:

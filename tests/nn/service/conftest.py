@@ -221,11 +221,13 @@ def both_lines(tmp_path_factory) -> ToyRegistry:
 
 
 @pytest.fixture
-def serve():
+def serve(tmp_path, monkeypatch):
     """Return a function that puts a service in front of a registry, with these settings; `now_ms` stands still.
 
     Without it, candles keep a clock of their own, and none is stale or unclosed.
     """
+
+    monkeypatch.setenv("CANDLEWRIGHT_SHADOW", str(tmp_path / "shadow" / "answers.sqlite"))
 
     def serve(registry: ToyRegistry, now_ms: int | None = None, keys: ApiKeys | None = None, **settings) -> Asker:
         replayed = {"stale_after_bars": None} if now_ms is None else {}
