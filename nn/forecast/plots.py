@@ -44,7 +44,7 @@ def loss_per_task(epochs: list[dict[str, float]]) -> Figure:
     tasks = [name.removeprefix("val_loss_") for name in epochs[0] if name.startswith("val_loss_")]
     figure = Figure(figsize=(12, 6), layout="constrained")
     number = np.arange(1, len(epochs) + 1)
-    for axes, task in zip(figure.subplots(2, 4).flat, tasks, strict=True):
+    for axes, task in zip(figure.subplots(2, 4).flat, tasks, strict=False):
         for part in ("train", "val"):
             axes.plot(number, [epoch[f"{part}_loss_{task}"] for epoch in epochs], marker="o", label=part)
         axes.set(title=task.replace("_", " "), xlabel="epoch")
