@@ -33,7 +33,7 @@ class NNPredictor(IStrategy):
     combine = CategoricalParameter(["nn_only", "and_ta", "veto"], default="nn_only", space="buy")
     stop_factor = DecimalParameter(1.0, 4.0, default=1.5, decimals=1, space="sell")  # typical adverse moves of 4h
     min_stop = DecimalParameter(0.002, 0.02, default=0.005, decimals=3, space="sell")  # ratio of the price
-    target_factor = DecimalParameter(0.5, 4.0, default=1.5, decimals=1, space="sell")  # targets of the unified model
+    target_factor = DecimalParameter(0.5, 4.0, default=1.0, decimals=1, space="sell")  # targets of the unified model
 
     def __init__(self, config: dict) -> None:
         self.can_short = short_allowed(config)  # a class attribute would keep the strategy from loading in spot mode

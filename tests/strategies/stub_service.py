@@ -6,11 +6,14 @@ the last 48 closes, the same bits whichever range they are asked for in. `faults
 
 import contextlib
 import json
+import signal
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -35,7 +38,7 @@ def decision_columns(open_, high, low, close, volume, strength=1.0):
             spread = np.abs(move) + 0.005
             columns |= {"stake_multiplier": np.clip(0.5 + 5 * np.abs(move), 0, 1)}
             columns |= {"stop_long": spread / (1 + spread), "stop_short": spread}
-            columns |= {"target_long": 2 * spread, "target_short": 2 * spread}
+            columns |= {"target_long": spread / 2 + 0.005, "target_short": spread / 2 + 0.005}
             columns |= {"signal_probability": np.maximum(up, 0.8 - up)}
     return columns
 
@@ -65,6 +68,7 @@ class StubService:
     faults: list = field(default_factory=list)  # each entry serves one /predict reply; see `Handler.do_POST`
     requests: list = field(default_factory=list)  # (method, path, rows, as_of)
     port: int = 0
+    stop: object = None  # call it to end the service before its block does
     strength: float = 1.0  # share of a past move that is forecast to come back: the weaker, the fewer trades
 
     @property
@@ -173,6 +177,8 @@ def running(service: StubService | None = None, port: int = 0):
             if fault == "garbage":
                 return self.reply(200, b"\x00not arrow")
             table = service.answer(request)
+            if table is None:
+                return self.reply(200, b"\x00not arrow")
             return self.reply(200, stream(fault(table) if callable(fault) else table))
 
         def reply(self, status, body):
@@ -209,15 +215,65 @@ def running(service: StubService | None = None, port: int = 0):
         def handle_error(self, request, client_address):
             """A client that gave up is what some tests want."""
 
-    with Server(("127.0.0.1", port), Handler) as server:
-        service.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield service
-        finally:
-            server.shutdown()
-            thread.join()
-            for connection in server.connections:  # a service that stops ends its kept-alive connections
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+    server = Server(("127.0.0.1", port), Handler)
+    service.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+
+    def stop():
+        """Be gone: the port is closed, and so are kept-alive connections."""
+        if not thread.is_alive():
+            return
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        for connection in server.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    service.stop = stop
+    try:
+        yield service
+    finally:
+        stop()
+
+
+def main(port, scenario):
+    """Serve as a process of its own, which a test may stop, freeze or kill.
+
+    `scenario` is a JSON file, read with every question: `long` and `short` are pairs that are wanted, and `faults` what
+    is wrong with the answer about a pair, or with the common answer about several (under the name "all").
+    """
+
+    def told(request):
+        wish = json.loads(Path(scenario).read_text())
+        table = StubService.answer(service, request)
+        metadata = {key.decode(): value.decode() for key, value in request.schema.metadata.items()}
+        pairs = request["pair"].unique().to_pylist() if "pair" in request.column_names else [metadata["pair"]]
+        up = np.array([0.7 if pair in wish["long"] else 0.1 if pair in wish["short"] else 0.4 for pair in pairs])
+        expected = np.where(up == 0.4, 0.0, np.sign(up - 0.4) * 0.02)
+        columns = {"probability_up_4h": up, "probability_down_4h": 0.8 - up, "expected_return_4h": expected}
+        fault = wish["faults"].get("all" if len(pairs) > 1 else pairs[0])
+        if fault == "nan":
+            columns["stop_long"] = np.full(len(pairs), np.nan)
+        for name, values in columns.items():
+            table = table.set_column(table.column_names.index(name), name, pa.array(values.astype("f4")))
+        if fault == "version":
+            words = pa.array(["v9"] * len(pairs)).dictionary_encode()
+            table = table.set_column(table.column_names.index("model_version"), "model_version", words)
+        if fault == "time":
+            later = pa.array(table["date"].cast(pa.int64()).to_numpy() + 900_000, pa.timestamp("ms", "UTC"))
+            table = table.set_column(0, "date", later)
+        if fault == "pair":
+            table = table.replace_schema_metadata({**table.schema.metadata, b"pair": b"XRP/USDT"})
+        return None if fault == "garbage" else table
+
+    service = StubService()
+    service.answer = told
+    with running(service, port):
+        print(service.port, flush=True)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

@@ -215,7 +215,7 @@ def test_the_profit_target_is_the_unified_models_after_fees(stub, make_candles):
     for row in (-1, -2):
         now = frame["date"].iloc[row] + pd.Timedelta("15min")
         trade = trade_at(float(frame["close"].iloc[row]), now)
-        expected = 1.5 * float(frame["target_long"].iloc[row]) - 0.001
+        expected = float(frame["target_long"].iloc[row]) - 0.001
         assert strategy.custom_roi(trade=trade) == pytest.approx(expected)
         strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
         assert strategy.custom_roi(trade=trade) == pytest.approx(expected)

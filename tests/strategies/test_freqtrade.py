@@ -1,6 +1,7 @@
 """Both strategies in unmodified Freqtrade processes, on the simulated exchange: load, trade, look ahead at nothing."""
 
 import json
+import re
 
 import pytest
 from freqtrade_process import Freqtrade, exchange, write_candles
@@ -39,29 +40,57 @@ def test_both_strategies_are_listed(tmp_path, exchange_port, mode):
     assert all(" OK " in row for row in rows), done.stdout
 
 
-def test_forecasts_are_traded_both_ways_and_stopped_where_the_model_feared(freqtrade, stub, tmp_path):
-    """NNP-2, STR-3: tags on everything; the stop is the predicted drawdown of the signal candle."""
+def test_decisions_are_traded_both_ways_cached_and_optimised_without_the_service(freqtrade, stub, tmp_path):
+    """NNP-2, ENS-2, STR-3: each trade has its own stop, target and stake; a repeated backtest asks for the model list
+    only (CLT-3); hyperopt of the thresholds asks nothing at all, though the service is gone and two workers share it.
+    """
     log = tmp_path / "forecasts.jsonl"
     arguments = ("--timerange", TIMERANGE, "--timeframe", "15m")
     result, output = freqtrade.backtest("NNPredictor", *arguments, CANDLEWRIGHT_FORECAST_LOG=log)
     trades = result["trades"]
     assert "No forecast" not in output
+    assert "Gates of BTC/USDT:USDT short over" in output
     assert len(trades) > 30
     assert {trade["is_short"] for trade in trades} == {True, False}
-    assert {trade["enter_tag"] for trade in trades} == {"nn_long_4h", "nn_short_4h"}
-    assert {trade["exit_reason"] for trade in trades} <= {"nn_reversal", "stop_loss", "force_exit", "liquidation"}
-    assert trades_of(result, exit_reason="nn_reversal")
+    buckets = {trade["enter_tag"] for trade in trades}
+    assert len(buckets) > 4
+    assert all(re.fullmatch("nn_(long|short)_[5-9][05]", tag) for tag in buckets)
+    reasons = {trade["exit_reason"] for trade in trades}
+    assert (
+        {"nn_reversal", "roi", "stop_loss"}
+        <= reasons
+        <= {"nn_reversal", "roi", "stop_loss", "force_exit", "liquidation"}
+    )
     stops = [abs(trade["initial_stop_loss_abs"] / trade["open_rate"] - 1) for trade in trades]
-    assert all(abs(trade["stop_loss_abs"] / trade["open_rate"] - 1) < 0.0501 for trade in trades)
     assert all(0.049 < stop < 0.051 for stop in stops)  # Freqtrade's own first stop, before the fill's
-    distances = {round(abs(trade["stop_loss_abs"] / trade["open_rate"] - 1), 3) for trade in trades}
-    assert len(distances) > 10  # each trade has its own
+    assert all(abs(trade["stop_loss_abs"] / trade["open_rate"] - 1) < 0.0501 for trade in trades)
+    assert len({round(abs(trade["stop_loss_abs"] / trade["open_rate"] - 1), 3) for trade in trades}) > 10
+    taken = trades_of(result, exit_reason="roi")
+    assert len({round(abs(trade["close_rate"] / trade["open_rate"] - 1), 3) for trade in taken}) > 3
+    assert min(abs(trade["close_rate"] / trade["open_rate"] - 1) for trade in taken) > 0.0033  # pays the edge
+    first_stakes = {trade["stake_amount"] for trade in trades[:3]}
+    assert max(first_stakes) < 0.95 * 9900 / 3  # below the share of the wallet that risk allows
     segments = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [[part["model_version"] for part in line["segments"]] for line in segments] == [["v1", "v2"]] * 3
+    versions = [[(part["model_version"], part["direction_version"]) for part in line["segments"]] for line in segments]
+    assert versions == [[("v1", "d1"), ("v1", "d2"), ("v2", "d2")]] * 3
     again, _ = freqtrade.backtest("NNPredictor", *arguments, CANDLEWRIGHT_FORECAST_LOG=log)
     assert again["trades"] == trades
-    assert [method for method, *_ in stub.requests].count("POST") == 3  # the second run asked for the model list only
+    assert [method for method, *_ in stub.requests].count("POST") == 3
     assert [json.loads(line)["source"] for line in log.read_text().splitlines()] == ["service"] * 3 + ["cache"] * 3
+
+    asked = len(stub.requests)
+    stub.stop()
+    done = freqtrade.run(
+        "hyperopt", "--strategy", "NNPredictor", *arguments, "--hyperopt-loss", "SharpeHyperOptLoss", "--epochs", "4",
+        "--spaces", "buy", "sell", "-j", "2", "--random-state", "7", "--disable-param-export", "--print-all",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Answers that it gave before are used" in done.stdout
+    assert "No forecast" not in done.stdout
+    counts = re.findall(r"│ +\d/4 │ +(\d+) │", done.stdout)
+    assert len(counts) == 4, done.stdout[-3000:]
+    assert len(set(counts)) > 2  # the thresholds decide
+    assert len(stub.requests) == asked
 
 
 def test_a_service_that_is_down_opens_nothing_and_stops_nothing_else(freqtrade, stub):
@@ -92,7 +121,7 @@ def test_a_service_that_dies_in_a_trade_leaves_the_stop_at_work(freqtrade, stub)
             if name == "reason":
                 column = column.dictionary_decode().fill_null("gap").dictionary_encode()
             else:
-                if name == "model_version":
+                if name in ("model_version", "direction_version", "signal"):
                     column = column.dictionary_decode()
                 column = pa.array(
                     [None if lost else value for value, lost in zip(column.to_pylist(), np.asarray(gone), strict=True)],
@@ -107,7 +136,7 @@ def test_a_service_that_dies_in_a_trade_leaves_the_stop_at_work(freqtrade, stub)
     assert all(trade["open_timestamp"] <= end + 900_000 for trade in result["trades"])
     later = [trade for trade in result["trades"] if trade["close_timestamp"] > end + 900_000]
     assert later
-    assert {trade["exit_reason"] for trade in later} <= {"stop_loss", "force_exit"}
+    assert {trade["exit_reason"] for trade in later} <= {"stop_loss", "roi", "force_exit"}
     assert any(trade["exit_reason"] == "stop_loss" for trade in later)
 
 
