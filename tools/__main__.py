@@ -125,7 +125,7 @@ def train(
             inner_folds,
             workers,
             ray_address,
-        )  # fmt: skip
+        )
     )
 
 

@@ -19,7 +19,7 @@ from tools.commands.background import exchange_command
 from tools.commands.backtest import Backtest, run_backtests
 from tools.commands.freqtrade import layers
 from tools.commands.say import Steps, console
-from tools.commands.train import train
+from tools.commands.train import Training, train
 from tools.errors import UserError
 from tools.freqtrade import at_port, merged_config, run_freqtrade
 from tools.home import Home
@@ -75,9 +75,11 @@ def demo(days: int, seed: int, planted_trend: float) -> int:
         if run_freqtrade(home, "download-data", config, arguments, log):
             raise UserError("freqtrade download-data failed; its own words are above")
 
-    step(f"training {VERSIONS} walk-forward versions, each valid for {PERIOD_DAYS} days")
-    if train(datadir, PAIRS, "15m", VERSIONS, f"{PERIOD_DAYS}d", None, ["base", "demo"], None, None, seed, sys.stderr):
-        raise UserError("training failed; its own words are above")
+    step(f"training {VERSIONS} walk-forward versions of both models, each valid for {PERIOD_DAYS} days")
+    for model in ("unified", "mtst"):
+        asked = Training(datadir, PAIRS, "15m", model, VERSIONS, f"{PERIOD_DAYS}d", config=["base", "demo"], seed=seed)
+        if train(asked, sys.stderr):
+            raise UserError("training failed; its own words are above")
 
     step(f"service and freqtrade backtesting: {', '.join(STRATEGIES)}")
     judged = END - timedelta(days=VERSIONS * PERIOD_DAYS)
