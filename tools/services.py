@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 
     from tools.home import Home
 
-DEFAULT_PORTS = {"service": 3000, "mlflow": 5000, "exchange": 8086, "datahub": 8082}
+DEFAULT_PORTS = {"service": 3000, "mlflow": 5000, "exchange": 8086, "datahub": 8082, "jobs": 8085}
 CHILDREN: dict[int, subprocess.Popen] = {}  # what this process itself started, so that it can be waited for
-READY_PATHS = {"service": "/livez", "mlflow": "/health", "exchange": "/api/v3/ping", "datahub": "/ping"}
+READY_PATHS = {
+    "service": "/livez",
+    "mlflow": "/health",
+    "exchange": "/api/v3/ping",
+    "datahub": "/ping",
+    "jobs": "/livez",
+}
 
 
 @dataclass(frozen=True)

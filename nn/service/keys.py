@@ -39,13 +39,18 @@ class ApiKeys:
         return matches.index(True) if any(matches) else None
 
 
-def read_api_keys(environ: Mapping[str, str] | None = None) -> ApiKeys:
-    """Return the keys from CANDLEWRIGHT_API_KEY, ..._FILE or user_data/secrets/service.key, and ..._PREVIOUS[_FILE]."""
+def read_api_keys(
+    environ: Mapping[str, str] | None = None, variable: str = VARIABLE, default_file: Path = DEFAULT_FILE
+) -> ApiKeys:
+    """Return the keys from CANDLEWRIGHT_API_KEY, ..._FILE or user_data/secrets/service.key, and ..._PREVIOUS[_FILE].
+
+    Another server has another variable and file: a key opens one door.
+    """
     environ = os.environ if environ is None else environ
-    current = _key_of(environ, VARIABLE, DEFAULT_FILE)
+    current = _key_of(environ, variable, default_file)
     if current is None:
-        raise KeyProblem(f"no API key: {VARIABLE} and {VARIABLE}_FILE are not set and {DEFAULT_FILE} does not exist")
-    previous = _key_of(environ, f"{VARIABLE}_PREVIOUS", None)
+        raise KeyProblem(f"no API key: {variable} and {variable}_FILE are not set and {default_file} does not exist")
+    previous = _key_of(environ, f"{variable}_PREVIOUS", None)
     return ApiKeys.of(current) if previous is None else ApiKeys.of(current, previous)
 
 

@@ -1,4 +1,4 @@
-"""`serve`, `mlflow`, `exchange`: start one service, in the background unless asked otherwise.
+"""`serve`, `mlflow`, `exchange`, `jobs`: start one service, in the background unless asked otherwise.
 
 From: the registry, MLflow's database, a data directory. To: `tools.services`, which keeps pid files and logs.
 """
@@ -68,6 +68,13 @@ def exchange(
     if datadir is not None:
         datadir = data_directory(home, datadir)
     return run(home, "exchange", exchange_command(port, datadir, pairs, days, seed), port, foreground)
+
+
+def jobs(port: int | None, foreground: bool) -> int:
+    home = Home.find()
+    home.make()
+    port = port or DEFAULT_PORTS["jobs"]
+    return run(home, "jobs", [sys.executable, "-m", "tools.jobs", "--port", str(port)], port, foreground)
 
 
 def run(

@@ -1,0 +1,256 @@
+"""The job server on a real socket: its door, its queue, its limits, its end; and SRV-14 from request to gate."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from nn.registry.keys import read_keys
+from nn.registry.manifest import load_aliases, load_version
+from nn.registry.moves import read_moves
+from tools.home import Home
+from tools.jobs.group import MARK
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).resolve().parents[3]
+OLD_KEY = "the-admin-key-before-the-rotation-0123456789"
+INLINE = {"features": [[float(k % 3 == c) for c in range(3)] for k in range(90)], "labels": [k % 3 for k in range(90)]}
+
+
+class JobServer:
+    """A running server in a home of its own."""
+
+    def __init__(self, home, *options, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CANDLEWRIGHT_", "MLFLOW_"))}
+        self.environment = kept | {"CANDLEWRIGHT_USER_DATA": str(home.user_data), **environment}
+        self.home, self.options = home, options
+
+    def __enter__(self):
+        command = [sys.executable, "-m", "tools.jobs", "--port", "0", *self.options]
+        self.log = self.home.user_data / f"jobs-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=log)
+        self.url = wait_for(self._address, 60)
+        self.key = self.home.secret_file("jobs").read_text().strip()
+        return self
+
+    def _address(self):
+        assert self.process.poll() is None, self.log.read_text()
+        found = [line for line in self.log.read_text().splitlines() if line.startswith("jobs ready at ")]
+        return found and found[0].removeprefix("jobs ready at ")
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(30)
+
+    def ask(self, method="GET", path="/jobs", **request):
+        headers = {"x-api-key": self.key} | request.pop("headers", {})
+        return httpx.request(method, self.url + path, headers=headers, timeout=30, trust_env=False, **request)
+
+    def post(self, body=INLINE):
+        return self.ask("POST", "/train", json=body)
+
+    def wait(self, job, *states, seconds=180):
+        def look():
+            found = self.ask(path=f"/jobs/{job}").json()
+            return found["state"] in states and found
+
+        return wait_for(look, seconds)
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+    return found
+
+
+def marked():
+    """Return the processes that any job left."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.environ()[MARK])
+        except psutil.Error:
+            continue
+    return found
+
+
+def make_home(folder):
+    home = Home(ROOT, folder / "user_data")
+    home.make()
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server in the middle of a key rotation."""
+    with JobServer(make_home(tmp_path_factory.mktemp("jobs")), CANDLEWRIGHT_JOBS_KEY_PREVIOUS=OLD_KEY) as server:
+        yield server
+
+
+def test_the_door(server):
+    """LIM-1, LIM-3, LIM-4, LIM-7: the same answers as the inference service's."""
+    json_type = {"content-type": "application/json"}
+    asked = [
+        (401, {"headers": {"x-api-key": "wrong" * 10}}),
+        (401, {"headers": {"x-api-key": server.home.secret_file("service").read_text().strip()}}),
+        (401, {"path": "/nothing", "headers": {"x-api-key": ""}}),
+        (403, {"headers": {"host": "evil.example"}}),
+        (404, {"path": "/nothing"}),
+        (404, {"path": "/jobs/../../etc/passwd"}),
+        (404, {"path": "/jobs/" + "0" * 32}),
+        (405, {"path": "/train"}),
+        (405, {"method": "DELETE"}),
+        (415, {"method": "POST", "path": "/train", "content": b"x", "headers": {"content-type": "text/plain"}}),
+        (415, {"method": "POST", "path": "/train", "content": b"x",
+               "headers": {"content-type": "application/vnd.bentoml+pickle"}}),
+        (413, {"method": "POST", "path": "/train", "content": b" " * (257 << 10), "headers": json_type}),
+        (400, {"method": "POST", "path": "/train", "content": b"{", "headers": json_type}),
+        (400, {"method": "POST", "path": "/train", "json": {"dataset": "a" * 64, "config": "gates"}}),
+        (400, {"method": "POST", "path": "/train", "json": {"dataset": "a" * 64, "config": "service"}}),
+        (404, {"method": "POST", "path": "/train", "json": {"dataset": "a" * 64, "config": "test"}}),
+        (200, {"path": "/livez", "headers": {"x-api-key": ""}}),
+        (200, {"headers": {"x-api-key": OLD_KEY}}),
+        (200, {}),
+    ]  # fmt: skip
+    for status, request in asked:
+        answer = server.ask(**request)
+        assert (answer.status_code, request) == (status, request)
+        assert set(answer.json()) == {"error", "reason"} or status == 200
+    assert server.key not in server.log.read_text()
+
+
+def test_one_runs_four_wait_and_the_next_is_told_to_come_back(server):
+    """JOB-2; the logistic baseline learns what it is shown."""
+    jobs = [server.post().json()["id"] for _ in range(5)]
+    refused = server.post()
+    assert (refused.status_code, refused.json()["error"]) == (429, "queue_full")
+    assert "retry-after" in refused.headers
+    for job in jobs[1:]:
+        assert server.ask("DELETE", f"/jobs/{job}").json()["state"] == "cancelled"
+    assert server.ask("DELETE", f"/jobs/{jobs[1]}").status_code == 409
+    done = server.wait(jobs[0], "done", "failed")
+    assert done["state"] == "done", (server.home.user_data / "jobs" / jobs[0] / "log.txt").read_text()
+    assert done["report"]["accuracy"] == 1.0
+    assert done["report"]["held_out_rows"] == 28
+    assert not list(server.home.registry.iterdir())
+
+
+def test_a_running_job_is_ended_with_all_its_processes(server):
+    job = server.post().json()["id"]
+    server.wait(job, "running")
+    wait_for(lambda: job in marked(), 30)
+    server.ask("DELETE", f"/jobs/{job}")
+    assert server.wait(job, "cancelled")["reason"] == "cancelled by request"
+    assert job not in marked()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--max-seconds=0.3", "ran longer than 0.3 s"), ("--max-memory-mb=40", "used|exit code"),
+     ("--max-processes=0", "had 1 processes")],
+)  # fmt: skip
+def test_a_job_over_its_limit_is_ended_and_says_so(tmp_path, option, words):
+    with JobServer(make_home(tmp_path), option) as server:
+        job = server.post().json()["id"]
+        reason = server.wait(job, "failed")["reason"]
+        assert any(word in reason for word in words.split("|"))
+        assert job not in marked()
+
+
+def test_a_server_killed_and_started_again_tells_what_was_lost(tmp_path):
+    home = make_home(tmp_path)
+    with JobServer(home) as server:
+        running, waiting = server.post().json()["id"], server.post().json()["id"]
+        wait_for(lambda: running in marked(), 60)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait(10)
+    with JobServer(home) as server:
+        assert running not in marked()
+        for job, was in ((running, "running"), (waiting, "queued")):
+            found = server.ask(path=f"/jobs/{job}").json()
+            assert (found["state"], found["reason"]) == ("lost", f"the job server ended while it was {was}")
+        ended = server.post().json()["id"]
+        wait_for(lambda: ended in marked(), 60)
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+        assert ended not in marked()
+
+
+@pytest.mark.parametrize("key", [None, "short", "service"])
+def test_without_an_own_long_key_it_does_not_start(tmp_path, key):
+    home = make_home(tmp_path)
+    path = home.secret_file("jobs")
+    path.unlink()
+    if key is not None:
+        path.write_text(home.secret_file("service").read_text() if key == "service" else key)
+        path.chmod(0o600)
+    server = JobServer(home)
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.jobs", "--port", "0"],
+        cwd=ROOT, env=server.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_srv_14_from_request_to_gate(server):
+    """POST /train, signed version stored, challenger visible, gate decides (SRV-14, JOB-3)."""
+    write_candles(server.home.user_data / "data" / "synthetic")
+    (dataset,) = server.ask(path="/datasets").json()["datasets"]
+    asked = {"dataset": dataset["fingerprint"], "config": "test", "period": "3d"}
+    answer = server.post(asked)
+    assert answer.status_code == 202
+    job = server.wait(answer.json()["id"], "done", "failed", seconds=400)
+    assert job["state"] == "done", (server.home.user_data / "jobs" / job["id"] / "log.txt").read_text()[-4000:]
+
+    line, keys = server.home.registry / "unified-15m", read_keys({
+        "CANDLEWRIGHT_MODEL_KEY_FILE": str(server.home.secret_file("model"))})  # fmt: skip
+    (version,) = job["report"]["versions"]
+    manifest = load_version(line / version, keys).manifest
+    assert manifest.valid_from == datetime(2025, 2, 10, tzinfo=UTC) - pd.Timedelta(days=3)
+    aliases = load_aliases(line, keys)
+    assert aliases.aliases == {"challenger": version}
+    assert [move.action for move in read_moves(line, keys, aliases)] == ["publish"]
+    assert job["report"]["gates_pass"] is False
+    failed = {gate["id"] for gate in job["report"]["gates"] if not gate["passed"]}
+    assert failed
+    promoted = subprocess.run(
+        [sys.executable, "-m", "tools", "promote"],
+        cwd=ROOT, env=server.environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert promoted.returncode == 1, promoted.stderr
+    assert load_aliases(line, keys).aliases == {"challenger": version}
+
+
+def write_candles(folder, n=40 * 96):
+    rng = np.random.default_rng(3)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.003, n)))
+    opened = np.concatenate([[100.0], close[:-1]])
+    spread = 1 + rng.uniform(0, 0.002, n)
+    frame = pd.DataFrame(
+        {
+            "date": pd.date_range("2025-01-01", periods=n, freq="15min", tz="UTC"),
+            "open": opened,
+            "high": np.maximum(opened, close) * spread,
+            "low": np.minimum(opened, close) / spread,
+            "close": close,
+            "volume": rng.lognormal(3, 1, n),
+        }
+    )
+    folder.mkdir(parents=True)
+    frame.to_feather(folder / "BTC_USDT-15m.feather")
