@@ -91,7 +91,7 @@ def make_exchange(name: str, port: int, home: Home) -> Exchange:
     settings = {}
     if (home.configs / "freqtrade" / f"{name}.json").is_file():
         section = at_port(merged_config(home, [name], {}), port)["exchange"]
-        name, settings = section["name"], section.get("ccxt_config", {})
+        name, settings = section.get("name", name), section.get("ccxt_config", {})
         if name == "binance":  # both markets in two requests; ccxt would read a third, settled in coins
             settings = {
                 **settings,

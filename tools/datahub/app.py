@@ -115,6 +115,7 @@ def create_app(
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _internal)
     app.openapi = lambda: _page(app)  # type: ignore[method-assign]
     return Door(app, keys, ServiceSettings.model_validate({}), hub.metrics)  # type: ignore[arg-type]
 
@@ -163,6 +164,10 @@ async def _http(request: Request, fault: Exception) -> Response:
     }
     error, reason = words.get(fault.status_code, ("bad_request", "the request cannot be answered"))
     return await _refused(request, Refused(fault.status_code, error, reason))
+
+
+async def _internal(request: Request, fault: Exception) -> Response:
+    return await _refused(request, Refused(500, "internal", "the datahub failed on this request; its log says how"))
 
 
 def _page(app: FastAPI) -> dict[str, Any]:

@@ -57,9 +57,9 @@ async def hand_on(message: str | bytes, heard: Heard) -> None:
         await asyncio.to_thread(heard, *found)
 
 
-def candle_of(message: dict[str, Any]) -> tuple[str, str, pd.DataFrame] | None:
+def candle_of(message: Any) -> tuple[str, str, pd.DataFrame] | None:
     """Return pair, timeframe and the newest candle of an `analyzed_df` message; of any other, None."""
-    if message.get("type") != "analyzed_df":
+    if message["type"] != "analyzed_df":
         return None
     pair, timeframe = message["data"]["key"][:2]
     table = json.loads(message["data"]["df"]["__value__"])  # Freqtrade's frames: JSON in JSON, orient "split"
