@@ -15,7 +15,7 @@ from ..forecast.dataset import TrainingData
 from ..models.losses import DIRECTION, RETURNS
 from .rows import Floats, Forecast, Rows, from_probability, from_returns, sample_log_volatility, training_rows
 
-STRIDE = 4  # bars between the rows learned from: neighbours say nearly the same
+STRIDE = 2  # bars between the rows learned from: neighbours say nearly the same
 RIDGE = 1e-2  # penalty per row on the squared weights of standardised features
 N_CLASSES = 3
 

@@ -17,12 +17,16 @@ TOLERATED = 0.1  # share of inputs that may have drifted before the flag is rais
 def population_stability(train: NDArray[np.floating], test: NDArray[np.floating]) -> float:
     """Return sum of (q - p) ln(q / p) over the deciles of train values, p their share and q that of test values.
 
-    Equal deciles (an input of few values) are one bin. Both samples need a value; those not finite are left out.
+    An input of at most ten values has a bin for each of them. Both samples need a value; those not finite are left out.
     """
     train, test = (each[np.isfinite(each)].astype(np.float64) for each in (train, test))
     if not len(train) or not len(test):
         raise ValueError(f"{len(train)} train and {len(test)} test values are finite, expected at least one each")
-    edges = np.unique(np.quantile(train, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    values = np.unique(train)
+    few = len(values) <= N_BINS
+    edges = (
+        (values[1:] + values[:-1]) / 2 if few else np.unique(np.quantile(train, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    )
     p, q = (
         np.bincount(np.searchsorted(edges, each, side="left"), minlength=len(edges) + 1) / len(each)
         for each in (train, test)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .figures import HORIZONS
-from .verdict import Evaluation
+from .verdict import DECISION_HORIZONS, Evaluation
 
 CLASSES = ("up", "down", "flat")
 
@@ -20,67 +21,74 @@ def pictures(found: Evaluation) -> Iterator[tuple[str, Figure]]:
     """Yield file name and figure of every picture; of a period without rows there is none."""
     if not found.rows:
         return
-    yield "information_coefficient.png", information_coefficient(found)
-    yield "calibration_and_confusion.png", calibration_and_confusion(found)
-    yield "profit_and_stability.png", profit_and_stability(found)
+    overview = Figure(figsize=(13, 9))
+    overview.subplots_adjust(left=0.12, right=0.98, top=0.95, bottom=0.09, hspace=0.3, wspace=0.25)
+    panels = overview.subplots(2, 2)
+    for draw, axes in zip((coefficients, calibration, profit, stability), panels.flat, strict=True):
+        draw(axes, found)
+    yield "overview.png", overview
+    classes = Figure(figsize=(13, 3.6))
+    for axes, horizon in zip(classes.subplots(1, 4), HORIZONS, strict=True):
+        confusion(axes, found, horizon)
+    yield "confusion.png", classes
 
 
-def information_coefficient(found: Evaluation) -> Figure:
-    """Draw the IC of every forecaster at each horizon, with its 95 % interval."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+def coefficients(axes: Axes, found: Evaluation) -> None:
+    """Draw the IC of every forecaster at 1h and 4h, with its 95 % interval."""
     everyone = {"network": found.metrics, **found.baselines}
-    for axes, horizon in zip(figure.subplots(1, 4, sharey=True), HORIZONS, strict=True):
-        shown = [(who, each[f"ic_{horizon}"]) for who, each in everyone.items() if f"ic_{horizon}" in each]
-        for place, (who, interval) in enumerate(shown):
-            color = "tab:blue" if who == "network" else "0.45"
-            axes.plot([interval.low, interval.high], [place, place], color=color)
-            axes.plot(interval.value, place, "o", color=color)
-        axes.axvline(0, color="0.8", linewidth=1)
-        axes.set(title=f"IC {horizon}")
-        axes.set_yticks(range(len(shown)), [who for who, _ in shown])
-    return figure
+    for offset, horizon, color in zip((-0.15, 0.15), DECISION_HORIZONS, ("tab:blue", "tab:orange"), strict=True):
+        for place, figures in enumerate(everyone.values()):
+            if (interval := figures.get(f"ic_{horizon}")) is not None:
+                axes.plot([interval.low, interval.high], [place + offset] * 2, color=color)
+                axes.plot(interval.value, place + offset, "o", color=color)
+        axes.plot([], [], "o-", color=color, label=horizon)
+    axes.axvline(0, color="0.8", linewidth=1)
+    axes.set_yticks(range(len(everyone)), list(everyone))
+    axes.set(title="information coefficient, 95 % intervals")
+    axes.legend()
 
 
-def calibration_and_confusion(found: Evaluation) -> Figure:
-    """Draw how often the answered class was right, and which class was taken for which."""
-    figure = Figure(figsize=(13, 7), layout="constrained")
-    panels = figure.subplots(2, 4)
-    for axes, horizon in zip(panels[0], HORIZONS, strict=True):
-        rows = found.calibration.get(horizon, [])
-        axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
-        axes.plot([row["said"] for row in rows], [row["right"] for row in rows], marker="o")
-        axes.set(title=f"direction {horizon}", xlabel="said", ylabel="came true", xlim=(0, 1), ylim=(0, 1))
-    for axes, horizon in zip(panels[1], HORIZONS, strict=True):
-        table = np.array(found.confusion[horizon])
-        share = table / np.maximum(table.sum(1, keepdims=True), 1)
-        axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
-        for (true, said), value in np.ndenumerate(share):
-            axes.text(said, true, f"{value:.0%}\n{table[true, said]}", ha="center", va="center",
-                      color="white" if value > 0.5 else "black")  # fmt: skip
-        axes.set(xlabel="answered", ylabel="true")
-        axes.set_xticks(range(3), CLASSES)
-        axes.set_yticks(range(3), CLASSES)
-    return figure
+def calibration(axes: Axes, found: Evaluation) -> None:
+    """Draw how often the answered class was right, by what was said of it."""
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
+    for horizon, rows in found.calibration.items():
+        axes.plot([row["said"] for row in rows], [row["right"] for row in rows], marker="o", label=horizon)
+    axes.set(title="calibration", xlabel="said", ylabel="came true", xlim=(0, 1), ylim=(0, 1))
+    if found.calibration:
+        axes.legend()
 
 
-def profit_and_stability(found: Evaluation) -> Figure:
-    """Draw mean profit after costs by strength of the forecast, and the IC by month and regime."""
-    figure = Figure(figsize=(13, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+def profit(axes: Axes, found: Evaluation) -> None:
+    """Draw the mean profit after costs by strength of the forecast."""
     names = [row["bucket"] for row in found.buckets]
-    value = np.array([row["mean_profit"] for row in found.buckets])
-    low, high = (np.array([row[f"mean_profit_{end}"] for row in found.buckets]) for end in ("low", "high"))
-    left.errorbar(range(len(names)), value, np.maximum([value - low, high - value], 0), fmt="o")
-    left.axhline(0, color="0.8", linewidth=1)
-    left.set(title="4h profit of a trade after costs, by strength of the forecast", ylabel="ratio")
-    left.set_xticks(range(len(names)), names)
-    places = [f"{row['name']}" for row in found.stability]
-    for horizon in ("1h", "4h"):
-        right.plot(
-            range(len(places)), [row.get(f"ic_{horizon}", np.nan) for row in found.stability], "o-", label=horizon
-        )
-    right.axhline(0, color="0.8", linewidth=1)
-    right.set(title="IC by month and regime")
-    right.set_xticks(range(len(places)), places, rotation=30)
-    right.legend()
-    return figure
+    value, low, high = (
+        np.array([row[f"mean_profit{end}"] for row in found.buckets], dtype=np.float64) for end in ("", "_low", "_high")
+    )
+    axes.errorbar(range(len(names)), value, np.maximum([value - low, high - value], 0), fmt="o")
+    axes.axhline(0, color="0.8", linewidth=1)
+    axes.set(title="4h profit of a trade after costs, by strength of the forecast", ylabel="ratio")
+    axes.set_xticks(range(len(names)), names)
+
+
+def stability(axes: Axes, found: Evaluation) -> None:
+    """Draw the IC by month and by regime."""
+    for horizon in DECISION_HORIZONS:
+        ic = [row.get(f"ic_{horizon}", np.nan) for row in found.stability]
+        axes.plot(range(len(ic)), ic, "o-", label=horizon)
+    axes.axhline(0, color="0.8", linewidth=1)
+    axes.set_xticks(range(len(found.stability)), [row["name"] for row in found.stability], rotation=30)
+    axes.set(title="IC by month and regime")
+    axes.legend()
+
+
+def confusion(axes: Axes, found: Evaluation, horizon: str) -> None:
+    """Draw which class was taken for which."""
+    table = np.array(found.confusion[horizon])
+    share = table / np.maximum(table.sum(1, keepdims=True), 1)
+    axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
+    for (true, said), value in np.ndenumerate(share):
+        color = "white" if value > 0.5 else "black"
+        axes.text(said, true, f"{value:.0%}\n{table[true, said]}", ha="center", va="center", color=color)
+    axes.set(title=f"direction {horizon}", xlabel="answered", ylabel="true")
+    axes.set_xticks(range(3), CLASSES)
+    axes.set_yticks(range(3), CLASSES)

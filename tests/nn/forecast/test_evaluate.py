@@ -1,0 +1,251 @@
+"""Versions judged on candles they never saw, baselines beside them; leaks are planted and must be caught (LEK-8)."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import torch
+
+from nn.baselines.linear import fit_logistic
+from nn.baselines.rows import Rows, training_rows
+from nn.data.target_table import DIRECTION_COLUMNS, FORECAST_COLUMNS
+from nn.data.windows import WindowSet
+from nn.evaluation.figures import Outcomes
+from nn.evaluation.judged import NETWORK, Judged
+from nn.evaluation.permutation import permutation_test, turned
+from nn.evaluation.verdict import evaluate
+from nn.forecast import judge_line
+from nn.forecast.dataset import make_training_data
+from nn.forecast.evaluate import evaluate_version, forecast_rows, judge_version
+from nn.forecast.record import record
+from nn.models.build import DIRECTION, UNIFIED_PATCHTST, empty_model
+from nn.registry.evaluations import read_evaluation
+from nn.registry.keys import Keys
+from nn.registry.manifest import ManifestDraft, load_version, write_aliases, write_version
+
+from .conftest import BEGIN, write_market
+
+KEYS = Keys(b"k" * 32)
+UNTIL = (BEGIN + timedelta(days=24)).to_pydatetime()
+VALID_FROM = UNTIL + timedelta(hours=12)
+END = (BEGIN + timedelta(days=27)).to_pydatetime()
+SIZES = {"context_length": 32, "d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 32}
+ARCHITECTURES = {
+    UNIFIED_PATCHTST: {"n_features": 40, "patch_length": 8, "stride": 8, **SIZES},
+    DIRECTION: {"n_features": 40, "patch_lengths": [4, 16], **SIZES},
+}
+
+
+@pytest.fixture(scope="module")
+def data(frames, config):
+    plain = config.data.model_copy(update={"volatility": None})
+    return make_training_data(frames, "15m", UNTIL, plain, 32)
+
+
+def signed(folder, data, kind=UNIFIED_PATCHTST, valid_from=VALID_FROM, seed=0):
+    """Return the folder of a signed version that has learned nothing."""
+    torch.manual_seed(seed)
+    model = empty_model(kind, ARCHITECTURES[kind])
+    name = {UNIFIED_PATCHTST: "unified-15m", DIRECTION: "direction-15m"}[kind]
+    draft = ManifestDraft(
+        name=name, kind=kind, architecture=model.config.to_dict(), timeframe="15m", pairs=data.pairs,
+        feature_names=data.features.names, feature_parameters=data.features.parameters,
+        feature_digest=data.features.digest, warmup=data.features.warmup, scaler=data.scaler.to_dict(),
+        target_names=(), forecast_columns=model.columns, class_codes={}, cost_model={}, trained_from=data.trained_from,
+        trained_until=data.trained_until, embargo_bars=48, valid_from=valid_from, data_fingerprint=data.fingerprint,
+        metrics={}, libraries={}, git_commit="", config_hash="",
+    )  # fmt: skip
+    return write_version(folder / name, draft, model.state_dict(), KEYS)
+
+
+@pytest.mark.parametrize("kind", [UNIFIED_PATCHTST, DIRECTION])
+def test_both_kinds_are_judged_on_the_same_candles_as_the_baselines(kind, tmp_path, data, frames):
+    loaded = load_version(signed(tmp_path, data, kind), KEYS)
+    said = []
+    found = evaluate_version(loaded, data, frames, VALID_FROM, END, say=said.append)
+    assert found.rows == 2 * (END - VALID_FROM) // timedelta(minutes=15)
+    assert {"ic_1h", "accuracy_4h", "macro_f1_12h", "ece_15m", "brier_1h"} <= set(found.metrics)
+    assert ("volatility_r2_1h" in found.metrics) == (kind == UNIFIED_PATCHTST)
+    assert {"logistic", "lightgbm", "nlinear", "ema", "last_value", "last_direction", "ridge"} <= set(found.baselines)
+    assert not found.beats_baselines  # the market leans on its last step: whoever learned finds it, random weights not
+    assert found.best["ic_15m"][1] > 0.3
+    assert len(said) == 8
+    assert set(found.inputs) == set(data.features.names)
+
+
+def test_the_network_is_read_column_by_column(tmp_path, data, frames):
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    judged = judge_version(loaded, data, frames, VALID_FROM, END, baselines=("last_value",))
+    _, rows = forecast_rows(loaded, next(iter(frames.values())), VALID_FROM, END)
+    network = judged.forecasts[NETWORK]
+    np.testing.assert_allclose(network.score[: len(rows)], rows[:, :4])
+    columns = [FORECAST_COLUMNS.index(name) for name in DIRECTION_COLUMNS]
+    np.testing.assert_allclose(network.probability[: len(rows)].reshape(-1, 12), rows[:, columns])
+    risk = [FORECAST_COLUMNS.index(name) for name in ("max_drawdown_4h", "max_rally_4h")]
+    assert abs(np.corrcoef(np.log(rows[:, risk].sum(1)), network.log_volatility[: len(rows), 1])[0, 1]) > 0.999
+
+
+def test_candles_from_before_valid_from_are_refused(tmp_path, data, frames):
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    with pytest.raises(ValueError, match="cannot be judged from 2025-01-25 11:45"):
+        evaluate_version(loaded, data, frames, VALID_FROM - timedelta(minutes=15), END)
+    with pytest.raises(ValueError, match="the version learned from BTC"):
+        evaluate_version(loaded, data, dict(list(frames.items())[:1]), VALID_FROM, END)
+
+
+class Kept:
+    """A run that keeps what it is told."""
+
+    def __init__(self):
+        self.metrics, self.texts, self.figures = {}, {}, {}
+
+    def log_metrics(self, metrics, step=0):
+        self.metrics |= metrics
+
+    def log_text(self, text, path):
+        self.texts[path] = text
+
+    def log_figure(self, figure, path):
+        self.figures[path] = figure
+
+
+def test_the_judgement_is_signed_beside_the_version_and_kept_in_the_run(tmp_path, data, frames):
+    folder = signed(tmp_path, data)
+    found = evaluate_version(load_version(folder, KEYS), data, frames, VALID_FROM, END, baselines=("logistic", "ema"))
+    run = Kept()
+    figures = record(run, found, folder, KEYS)
+    read = read_evaluation(folder.parent, folder.name, KEYS)
+    assert read["metrics"]["ic_1h"] == found.metrics["ic_1h"].value == run.metrics["oos_ic_1h"] == figures["ic_1h"]
+    assert read["baselines"]["logistic"]["macro_f1_4h_low"] == found.baselines["logistic"]["macro_f1_4h"].low
+    assert read["verdict"]["beats_baselines"] is False
+    document = json.loads(run.texts["evaluation/evaluation.json"])
+    assert document["verdict"]["suspected_leak"] is found.suspected_leak
+    assert {"evaluation/overview.png", "evaluation/confusion.png"} == set(run.figures)
+
+
+def with_feature(data, column, planted):
+    """Return the data with one feature of every pair replaced."""
+    matrices = []
+    for matrix, values in zip(data.windows.matrices, planted, strict=True):
+        other = matrix.copy()
+        other[:, column] = values
+        matrices.append(other)
+    return replace(data, windows=WindowSet(matrices, data.windows.context_length))
+
+
+def judged_on_validation(data, fit):
+    """Return what a learner says of validation rows, judged as a network is."""
+    values, masks = data.labels(data.validation)
+    rows = training_rows(data, data.validation)
+    came = np.where(masks, values, np.nan).astype(np.float64)
+    outcomes = Outcomes(data.validation.ends * 900_000, data.validation.pairs, came, np.full((len(rows), 2), np.nan))
+    said = {NETWORK: fit(data, 7).forecast(rows)}
+    none = np.zeros(len(rows), dtype=int)
+    return evaluate(Judged(outcomes, none, said, {NETWORK: none}, {}), VALID_FROM, END, 96), rows, outcomes
+
+
+def test_a_feature_that_holds_the_future_is_caught(data):
+    """A planted leak: the return of the next hour, with noise, as a feature. Nothing else is changed."""
+    draw = np.random.default_rng(0)
+    planted = []
+    for values in data.values:
+        future = np.nan_to_num(values[:, 1])
+        planted.append((future + draw.normal(0, 2 * future.std(), len(future))) / future.std())
+    plain, *_ = judged_on_validation(data, fit_logistic)
+    found, *_ = judged_on_validation(with_feature(data, 5, planted), fit_logistic)
+    assert found.suspected_leak
+    assert any(reason.startswith("SuspectedLeak") for reason in found.reasons)
+    assert found.metrics["accuracy_1h"].value > plain.metrics["accuracy_1h"].value + 0.03
+
+
+def test_permuted_labels_are_forecast_by_chance(data):
+    """LEK-8, on a market that has something to find: with the right labels it is found."""
+    _, rows, outcomes = judged_on_validation(data, fit_logistic)
+    done = []
+    found = permutation_test(fit_logistic, data, rows, outcomes, 12, 3, done.append)
+    assert found.at_chance
+    assert found.p_value == pytest.approx(1 / 13)
+    assert found.ic > 0.2 > np.abs(found.null_ic).max()
+    assert done == list(range(1, 13))
+    with pytest.raises(ValueError, match="at least 5 permutations"):
+        permutation_test(fit_logistic, data, rows, outcomes, 1, 3, done.append)
+
+
+def test_the_permutation_test_catches_a_learner_that_has_seen_its_test_rows(data):
+    """It must be able to fail: a learner that remembers the outcomes wins on permuted labels, too."""
+    _, rows, outcomes = judged_on_validation(data, fit_logistic)
+
+    def cheat(_data, seed):
+        honest = fit_logistic(_data, seed)
+
+        class Cheat:
+            name = "cheat"
+
+            def forecast(self, rows: Rows):
+                said = honest.forecast(rows)
+                return replace(said, score=said.score + 5 * np.nan_to_num(outcomes.returns))
+
+        return Cheat()
+
+    assert not permutation_test(cheat, data, rows, outcomes, 6, 3, lambda _: None).at_chance
+
+
+def test_turned_labels_are_the_same_labels_elsewhere(data):
+    other = turned(data, np.random.default_rng(0))
+    for before, after in zip(data.values, other.values, strict=True):
+        assert not np.array_equal(before, after, equal_nan=True)
+        np.testing.assert_array_equal(np.sort(before[:, 1]), np.sort(after[:, 1]))
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory, frames):
+    return write_market(tmp_path_factory.mktemp("market"), frames)
+
+
+@pytest.fixture
+def ask(tmp_path, data, market, monkeypatch):
+    monkeypatch.setenv("CANDLEWRIGHT_MODEL_KEY", "6b" * 32)
+    folder = signed(tmp_path, data)
+    write_aliases(folder.parent, KEYS, {}, [folder.name])
+
+    def ask(*more):
+        arguments = ["--line", "unified-15m", "--registry", str(tmp_path), "--datadir", str(market), *more]
+        return judge_line.main(arguments)
+
+    ask.folder = folder
+    return ask
+
+
+def test_a_chain_is_judged_from_the_command_line(ask, tmp_path, capsys):
+    """EVA-7: table and verdict on stdout, files where they are asked for."""
+    assert ask("--out", str(tmp_path / "out"), "--until", END.isoformat()) in (0, 3)
+    said = capsys.readouterr()
+    assert "verdict: unified-15m does NOT beat the best baselines on 480 rows" in said.out
+    assert "baseline 8/8: lightgbm_returns" in said.err
+    assert all(len(line) <= 80 for line in said.out.splitlines() if not line.startswith("- "))
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert document["rows"] == 480
+
+
+def test_only_signed_versions_are_read(ask, capsys):
+    weights = ask.folder / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert ask() == 1
+    assert "is not the file that was signed" in capsys.readouterr().err
+
+
+def test_other_candles_than_it_learned_from_are_refused(ask, tmp_path, frames, capsys):
+    changed = {pair: frame.assign(volume=frame["volume"] + 1) for pair, frame in frames.items()}
+    assert ask("--datadir", str(write_market(tmp_path / "other", changed))) == 1
+    assert "baselines would learn from others" in capsys.readouterr().err
+
+
+def test_the_permutation_test_runs_from_the_command_line(ask, capsys):
+    assert ask("--permutation-test", "6") in (0, 3)
+    assert "over 6" in capsys.readouterr().out
+    assert ask("--permutation-test", "2") == 1
+    assert "expected at least 5 permutations" in capsys.readouterr().err
