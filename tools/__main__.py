@@ -129,6 +129,36 @@ def train(
     )
 
 
+@app.command()
+def search(
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    timeframe: Timeframe = "15m",
+    model: Annotated[str, typer.Option(help="unified (or patchtst), direction, mtst.")] = "unified",
+    trials: Annotated[int, typer.Option(help="Trials that the study shall have; the same command goes on.")] = 20,
+    workers: Workers = 1,
+    walk_forward: Annotated[int, typer.Option(help="Periods at the end that stay unread, as `train` judges.")] = 3,
+    period: Period = None,
+    until: Until = None,
+    config: Profiles = None,
+    space: Annotated[str | None, typer.Option(help="What may change, of configs/nn/search [default: MODEL].")] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study [default: the line].")] = None,
+    storage: Annotated[str | None, typer.Option(help="Database, such as postgresql://... [default: SQLite].")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="Ray cluster for the trials, HOST:PORT.")] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server or database [default: SQLite].")] = None,
+    winner: Annotated[bool, typer.Option("--train", help="Train the winner, which then is the challenger.")] = False,
+    rest: Rest = None,
+) -> int:
+    """Search for a configuration by what it earns after costs, and say how much of that may be luck."""
+    from tools.commands.search import search as run
+
+    options = {
+        "timeframe": timeframe, "model": model, "walk-forward": str(walk_forward), "period": period, "until": until,
+        "space": space, "study": study, "ray-address": ray_address,
+    }  # fmt: skip
+    return run(datadir, pairs, trials, workers, options, config, storage, tracking_uri, winner, rest or [])
+
+
 @app.command("train-unified")
 def train_unified(
     datadir: Datadir = None,

@@ -95,8 +95,9 @@ def trade(
         side = sides(trained, rows)
         known = labels.mask[ends][:, FOUR_HOURS] & (side != 0)
         net = (side * labels.values[ends][:, FOUR_HOURS] - ROUND_TRIP_COST)[known] * share
-        when = closes.iloc[ends[known]].dt.floor("D")
-        total = total.add(pd.Series(net.astype(np.float64), index=when).groupby(level=0).sum(), fill_value=0.0)
+        when = pd.DatetimeIndex(closes.iloc[ends[known]]).floor("D")
+        daily = pd.Series(net.astype(np.float64), index=when).groupby(level=0).sum()
+        total += daily.reindex(days, fill_value=0.0)
         n_trades += int(known.sum())
     return total, n_trades
 
