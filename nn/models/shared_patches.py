@@ -10,6 +10,7 @@ networks of one size.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -17,12 +18,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .direction import DirectionPredictor
+from .ensemble import Ensemble, Network, members_of
 from .patchtst import EncoderLayer
 from .unified import UnifiedPatchTST
 
 MATRICES = ("query_key_value", "project", "dense.0", "dense.3")  # of a layer, in the order of `encode`
 NORMS = ("norm_attention", "norm_dense")
+
+
+LANES = 16  # float32 numbers that a processor works on at once
+
+
+class PaddedLinear(nn.Module):
+    """A linear layer over inputs filled up with zeros to whole lanes.
+
+    The libraries begin a row that is not aligned with a few numbers one by one, so that with few outputs the order of
+    a sum, and its last bit, depend on where the row lies in its batch. Rows of whole lanes are all alike.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.missing = -linear.in_features % LANES
+        self.weight = nn.Parameter(F.pad(linear.weight.detach(), (0, self.missing)), requires_grad=False)
+        self.bias = linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(F.pad(x, (0, self.missing)), self.weight, self.bias)
+
+
+def steady(model: Network | Ensemble) -> Network | Ensemble:
+    """Return a copy whose heads give a row the same bits wherever it stands in a batch."""
+    model = copy.deepcopy(model)
+    for network in members_of(model):
+        if isinstance(network, UnifiedPatchTST):
+            for name, head in network.heads.items():
+                network.heads[name] = PaddedLinear(cast(nn.Linear, head))
+    return model
 
 
 @dataclass(frozen=True)
@@ -49,14 +80,14 @@ class SharedPatches:
 
     Parameters
     ----------
-    network : UnifiedPatchTST or DirectionPredictor
+    network : UnifiedPatchTST or DirectionPredictor, `steady`
         In evaluation mode, without gradients; its tensors are shared, not copied, where the precision is float32.
     dtype : torch.dtype
         Of the matrix products of embedding and encoder: float32 or bfloat16. Sums between layers, norms, and heads stay
         float32.
     """
 
-    def __init__(self, network: UnifiedPatchTST | DirectionPredictor, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: Network, dtype: torch.dtype = torch.float32) -> None:
         self.network, self.dtype = network, dtype
         if isinstance(network, UnifiedPatchTST):
             encoder = network.encoder

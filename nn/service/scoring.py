@@ -8,7 +8,9 @@ for one section of candles at a time, so that memory does not grow with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,15 +18,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.quality import OHLCV
 from ..data.timeframe import timeframe_ms
-from ..data.windows import usable_ends
+from ..data.windows import first_start_without_hole
 
 SECTION = 1024  # windows that are scaled and embedded together; no bit of an answer depends on it
 REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed")
 NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED = range(len(REASONS))
 NONE = -1
+FEATURE_THREADS = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "features")  # for all requests together
 
 
+Candles = Mapping[str, NDArray[np.generic]]  # the columns of a frame as plain arrays
 Known = dict[tuple[str, int], NDArray[np.float32]]  # features by their digest and the index of the frame
 
 
@@ -41,7 +46,7 @@ class Scorer(Protocol):
     def warmup(self) -> int: ...
     @property
     def context_length(self) -> int: ...
-    def features(self, frame: pd.DataFrame) -> NDArray[np.float32]: ...
+    def features(self, frame: Candles) -> NDArray[np.float32]: ...
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
     def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]: ...
 
@@ -104,10 +109,11 @@ def score(
         Features computed before from the same frames; new ones are added, so that a second line need not.
     """
     known = {} if known is None else known
+    candles = [{str(name): frame[name].to_numpy() for name in frame} for frame in frames]
     step = timeframe_ms(timeframe)
     valid_from = np.array([each.valid_from_ms for each in versions], dtype=np.int64)
     rows = [np.arange(len(frame) - 1 if last_only else 0, len(frame)) for frame in frames]  # asked for, by frame
-    open_ms = [frame["date"].to_numpy()[mine] for frame, mine in zip(frames, rows, strict=True)]
+    open_ms = [each["date"][mine] for each, mine in zip(candles, rows, strict=True)]
     allowed = [newest_allowed(valid_from, opened + step) for opened in open_ms]
     block = np.repeat(np.arange(len(frames), dtype=np.int32), [len(mine) for mine in rows])
     answer = Forecasts(
@@ -124,15 +130,17 @@ def score(
         if index == NONE:
             continue
         version, work = versions[index], Work(versions[index])
-        for k, frame in enumerate(frames):
+        todo: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []  # frame, ends in it, rows of the answer
+        for k, each in enumerate(candles):
             chosen = np.flatnonzero(allowed[k] == index)
             mine, places = rows[k][chosen], offsets[k] + chosen
-            usable = usable_rows(frame, timeframe, version)[mine]
+            usable = usable_rows(each, step, version)[mine]
             answer.reason_codes[places] = np.where(mine < version.warmup + version.context_length - 1, WARMUP, GAP)
             if usable.any():
-                if (version.feature_digest, k) not in known:
-                    known[version.feature_digest, k] = version.features(frame)
-                work.add(known[version.feature_digest, k], mine[usable], places[usable])
+                todo.append((k, mine[usable], places[usable]))
+        compute_missing(version, candles, [k for k, _, _ in todo], known)
+        for k, ends, places in todo:
+            work.add(known[version.feature_digest, k], ends, places)
         if not work.places:
             continue
         places = np.concatenate(work.places)
@@ -167,11 +175,25 @@ class Work:
         return features, np.concatenate(self.ends)
 
 
-def usable_rows(frame: pd.DataFrame, timeframe: str, version: Scorer) -> NDArray[np.bool_]:
-    """Tell at which rows a window may end: warmed up, and no hole of more than 3 bars in it (DQ-4)."""
-    usable = np.zeros(len(frame), dtype=bool)
-    usable[usable_ends(frame, timeframe, version.warmup, version.context_length)] = True
-    return usable
+def usable_rows(candles: Candles, step: int, version: Scorer) -> NDArray[np.bool_]:
+    """Tell at which rows a window may end: warmed up, and no hole of more than 3 bars in it (DQ-4).
+
+    The same rule as `nn.data.windows.usable_ends`, for candles that were checked already.
+    """
+    opened, high, low, close, volume = (candles[name] for name in OHLCV)
+    filled = (volume == 0) & (opened == high) & (high == low) & (low == close)
+    earliest = np.maximum(
+        first_start_without_hole(candles["date"].astype(np.int64, copy=False), filled, step), version.warmup
+    )
+    return np.arange(len(filled)) - (version.context_length - 1) >= earliest
+
+
+def compute_missing(version: Scorer, candles: Sequence[Candles], wanted: Sequence[int], known: Known) -> None:
+    """Compute the features of these frames that are not known yet, several at a time: the kernels free the lock."""
+    missing = [k for k in wanted if (version.feature_digest, k) not in known]
+    frames = [candles[k] for k in missing]
+    found = map(version.features, frames) if len(missing) < 2 else FEATURE_THREADS.map(version.features, frames)
+    known.update(zip([(version.feature_digest, k) for k in missing], found, strict=True))
 
 
 def run_sections(

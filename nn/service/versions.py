@@ -17,18 +17,20 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from tradekernels.features import FeatureSet, feature_set
 
 from ..data.scaler import RobustScaler
 from ..data.timeframe import timeframe_ms
-from ..models.build import Forecaster, build_model
+from ..models.build import build_model
+from ..models.ensemble import Ensemble, Network
 from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .backends.batches import BATCH, Backend
 from .backends.choice import Backends, processor
+from .batching import Grouped
+from .scoring import Candles
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class ServedVersion:
     manifest: Manifest
     feature_set: FeatureSet
     scaler: RobustScaler
-    model: Forecaster
+    model: Network | Ensemble
     backend: Backend
 
     @property
@@ -68,7 +70,7 @@ class ServedVersion:
     def context_length(self) -> int:
         return self.model.config.context_length
 
-    def features(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+    def features(self, frame: Candles) -> NDArray[np.float32]:
         """Return the features of these candles; what overflowed is NaN, so that its windows give no forecast."""
         matrix = self.feature_set.compute(frame)
         matrix[np.isinf(matrix)] = np.nan
@@ -138,7 +140,7 @@ def quickened(line: Line, backends: Backends) -> Line:
     slow = {version for version in every if backends.is_slow(version.backend)}
     if not slow or not all(backends.has_better(version.model) for version in slow):
         return line
-    new = {version: replace(version, backend=backends.of(version.model)) for version in every}
+    new = {version: replace(version, backend=Grouped(backends.of(version.model))) for version in every}
     chain = tuple(new[version] for version in line.chain)
     champion = new[line.champion] if line.champion else None
     challenger = new[line.challenger] if line.challenger else None
@@ -200,7 +202,7 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
         raise ModelRefused(
             f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
         )
-    version = ServedVersion(manifest, features, scaler, model, backends.of(model))
+    version = ServedVersion(manifest, features, scaler, model, Grouped(backends.of(model)))
     dummy_inference(version)
     return version
 

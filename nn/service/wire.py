@@ -144,20 +144,23 @@ def question(
     if date.min() < 0 or date.max() > LAST_TIME_MS:
         raise bad_request("candles.date has values outside 1970..2100, expected milliseconds since 1970")
     whole = pd.DataFrame({"date": date, **numbers}, copy=False)
-    blocks = tuple(checked(pair, whole.iloc[part], parameters.timeframe) for pair, part in rows.items())
+    blocks = tuple(
+        checked(Block(pair, whole.iloc[part]), {name: column[part] for name, column in numbers.items()}, parameters)
+        for pair, part in rows.items()
+    )
     return Question(blocks, parameters.timeframe, parameters.as_of, parameters.feature_digest, by_pair)
 
 
-def checked(pair: str, frame: pd.DataFrame, timeframe: str) -> Block:
-    source = f"{pair} {timeframe}"
-    columns = {name: frame[name].to_numpy() for name in OHLCV}
+def checked(block: Block, numbers: Mapping[str, NDArray[np.float64]], parameters: Parameters) -> Block:
+    """Return the block, whose prices and volume are these `numbers`, if they are candles."""
+    source = f"{block.pair} {parameters.timeframe}"
     try:
-        times = open_times(frame, source, timeframe)
-        check_prices({name: columns[name] for name in PRICES}, times, source)
-        check_volume(columns["volume"], times, source)
+        times = open_times(block.frame, source, parameters.timeframe)
+        check_prices({name: numbers[name] for name in PRICES}, times, source)
+        check_volume(numbers["volume"], times, source)
     except BadCandles as error:
         raise bad_request(str(error)) from None
-    return Block(pair, frame)
+    return block
 
 
 def write_json(asked: Question, reply: Reply) -> bytes:

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...models.build import Forecaster
+from ...models.ensemble import Ensemble, Network
+from ...models.shared_patches import steady
 
 BATCH = 32  # windows, and patches, in one run; the answer's last bits depend on it
 
@@ -37,12 +38,12 @@ class EagerBackend:
 
     name = "eager fp32"
 
-    def __init__(self, model: Forecaster) -> None:
-        self.model = model
+    def __init__(self, model: Network | Ensemble) -> None:
+        self.model = steady(model)
         self.places = BATCH
         length, n_features = model.config.context_length, model.config.n_features
         with torch.inference_mode():
-            self.places = places_of(lambda x: model.forecast(x), torch.zeros(BATCH, length, n_features))
+            self.places = places_of(lambda x: self.model.forecast(x), torch.zeros(BATCH, length, n_features))
 
     def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]:
         length = self.model.config.context_length

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ...models.build import Forecaster
+from ...models.ensemble import Ensemble, Network
 from .batches import Backend, EagerBackend
 from .compiled import Compiler
 from .shared import SharedBackend, size_of
@@ -34,7 +34,7 @@ class Backends:
         self.backend, self.precision = backend, resolved(precision)
         self.compiler = Compiler(self.precision) if backend in (AUTO, COMPILED) else None
 
-    def of(self, model: Forecaster) -> Backend:
+    def of(self, model: Network | Ensemble) -> Backend:
         """Return the best that is ready for this model now, and have a better one made where there could be one."""
         if self.backend == EAGER:
             return EagerBackend(model)
@@ -48,7 +48,7 @@ class Backends:
         """Tell whether there could be something faster than this one."""
         return self.compiler is not None and backend.name.startswith(SHARED)
 
-    def has_better(self, model: Forecaster) -> bool:
+    def has_better(self, model: Network | Ensemble) -> bool:
         """Tell whether it is ready."""
         return self.compiler is not None and self.compiler.get(size_of(model)) is not None
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...models.build import Forecaster
-from ...models.ensemble import members_of
-from ...models.shared_patches import SharedPatches, Size, encode
+from ...models.ensemble import Ensemble, Network, members_of
+from ...models.shared_patches import SharedPatches, Size, encode, steady
 from .batches import BATCH, padded, places_of
 
 Encode = Callable[[Tensor, list[Tensor]], Tensor]  # (BATCH, N, d_model) and weights to (BATCH, N, d_model)
@@ -28,17 +27,17 @@ class SharedBackend:
 
     Parameters
     ----------
-    model : Forecaster
+    model : Network or Ensemble
         One network, or an ensemble of networks of one size.
     precision : {"fp32", "bf16"}
     encoder : callable, optional
         A compiled `encode` for this size and precision.
     """
 
-    def __init__(self, model: Forecaster, precision: str = "fp32", encoder: Encode | None = None) -> None:
+    def __init__(self, model: Network | Ensemble, precision: str = "fp32", encoder: Encode | None = None) -> None:
         self.model, self.dtype = model, TYPES[precision]
         self.name = f"{'compiled' if encoder else 'shared'} {precision}"
-        self.members = [SharedPatches(member, self.dtype) for member in members_of(model)]
+        self.members = [SharedPatches(member, self.dtype) for member in members_of(steady(model))]
         self.size = self.members[0].size
         self.encoder = encoder or (lambda tokens, weights: encode(tokens, weights, self.size.n_heads))
         like = torch.empty(BATCH, self.size.n_tokens, self.size.d_model)
@@ -92,5 +91,5 @@ class SharedBackend:
         return out
 
 
-def size_of(model: Forecaster) -> Size:
+def size_of(model: Network | Ensemble) -> Size:
     return SharedPatches(members_of(model)[0]).size
