@@ -21,10 +21,13 @@ class Refused(Exception):
         One word that programs compare, such as `layout_mismatch`.
     reason : str
         One sentence naming the thing, the value and what was expected.
+    allow : str
+        The methods that this address takes, of a 405 (RFC 9110, 15.5.6).
     """
 
-    def __init__(self, status: int, error: str, reason: str) -> None:
+    def __init__(self, status: int, error: str, reason: str, allow: str = "") -> None:
         super().__init__(reason)
+        self.allow = allow
         self.status, self.error = status, error
         self.reason = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 3] + "..."
 

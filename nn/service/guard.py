@@ -114,7 +114,8 @@ class Guard:
             if not self.buckets[key].take():
                 raise Refused(429, "rate_limit", "more requests per second than this key may send")
         if scope["method"] not in endpoint.methods:
-            raise Refused(405, "method_not_allowed", f"this path takes {', '.join(endpoint.methods)}")
+            allowed = ", ".join(endpoint.methods)
+            raise Refused(405, "method_not_allowed", f"this path takes {allowed}", allow=allowed)
         if endpoint.content_types:
             check_content_type(headers, endpoint.content_types)
         return endpoint
@@ -150,6 +151,8 @@ class Answer:
         headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode())]
         if refusal.status in (408, 413):
             headers.append((b"connection", b"close"))  # the rest of the body was not read
+        if refusal.allow:
+            headers.append((b"allow", refusal.allow.encode()))
         if refusal.status == 429:
             headers.append((b"retry-after", b"1"))
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,11 +32,13 @@ from nn.service.keys import ApiKeys
 from nn.service.settings import ServiceSettings
 from nn.service.shelf import Shelf
 
+OLD_KEY = "the-key-before-the-rotation-0123456789"
 API_KEY = "toy-key-that-opens-only-this-test-service"
 MODEL_KEY = "6d" * 32
 START = datetime(2025, 1, 1, tzinfo=UTC)
 BAR = timedelta(minutes=15)
 BAR_MS = 900_000
+JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 FEATURES = feature_set(("log_return", "volume_ratio", "range_pct", "ema_9_ratio", "roc_10", "hour_sin"), "15m")
 CONFIG = PatchTSTConfig(
     n_features=len(FEATURES.names), context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1,
@@ -174,9 +182,43 @@ def read_reply(content: bytes) -> pa.Table:
     return pa.ipc.open_stream(content).read_all()
 
 
+@dataclass
+class Server:
+    """A running service and a way to ask it; `log` is where it writes its story."""
+
+    process: subprocess.Popen
+    url: str
+    log: Path
+    key: str
+
+    def ask(self, method="GET", path="/readyz", key="", **request) -> httpx.Response:
+        headers = {"x-api-key": key or self.key} | request.pop("headers", {})
+        return httpx.request(method, self.url + path, headers=headers, timeout=30, **request)
+
+    def forecast(self, body, kind=JSON) -> httpx.Response:
+        return self.ask("POST", "/forecast", content=body, headers={"content-type": kind})
+
+    def wait_for(self, condition, seconds=15.0):
+        """Return the first true value of `condition()`, asked again and again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                if found := condition():
+                    return found
+            except httpx.TransportError:
+                time.sleep(0.02)
+            time.sleep(0.05)
+        raise AssertionError(f"not in {seconds} s; the log says:\n{self.log.read_text()}")
+
+    def stop(self, how=signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(15)
+
+
 class Kit:
     """What tests of this room share, reachable without imports between test files."""
 
+    old_key = OLD_KEY
     api_key, model_key, start, bar_ms, features, config = API_KEY, MODEL_KEY, START, BAR_MS, FEATURES, CONFIG
     candles = staticmethod(make_candles)
     json_body = staticmethod(json_body)
@@ -241,3 +283,34 @@ def serve(tmp_path, monkeypatch):
 @pytest.fixture
 def ask(chain, serve) -> Asker:
     return serve(chain)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, kit):
+    """Return a function that starts a service on a registry; all of them are ended with the tests of this file."""
+    running = []
+
+    def start(registry: Path, settings: str = "", path: str = "/readyz") -> Server:
+        folder = tmp_path_factory.mktemp("server")
+        (folder / "service.yaml").write_text("stale_after_bars: null\n" + settings)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CANDLEWRIGHT")} | {
+            "CANDLEWRIGHT_REGISTRY": str(registry),
+            "CANDLEWRIGHT_MODEL_KEY": kit.model_key,
+            "CANDLEWRIGHT_API_KEY": kit.api_key,
+            "CANDLEWRIGHT_API_KEY_PREVIOUS": OLD_KEY,
+        }
+        command = [sys.executable, "-m", "nn.service", "--port", str(port), "--config", str(folder / "service.yaml")]
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(command, env=environ, cwd=folder, stderr=log, stdout=log, start_new_session=True)
+        server = Server(process, f"http://127.0.0.1:{port}", folder / "log", kit.api_key)
+        running.append(process)
+        server.wait_for(lambda: server.ask(path=path).status_code == 200, seconds=60)
+        return server
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait(15)

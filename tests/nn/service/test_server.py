@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain as chain_of
 from pathlib import Path
 
@@ -20,77 +19,12 @@ import pyarrow as pa
 import pytest
 
 pytestmark = pytest.mark.e2e
-OLD_KEY = "the-key-before-the-rotation-0123456789"
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@dataclass
-class Server:
-    """A running service and a way to ask it; `log` is where it writes its story."""
-
-    process: subprocess.Popen
-    url: str
-    log: Path
-    key: str
-
-    def ask(self, method="GET", path="/readyz", key="", **request) -> httpx.Response:
-        headers = {"x-api-key": key or self.key} | request.pop("headers", {})
-        return httpx.request(method, self.url + path, headers=headers, timeout=30, **request)
-
-    def forecast(self, body, kind=JSON) -> httpx.Response:
-        return self.ask("POST", "/forecast", content=body, headers={"content-type": kind})
-
-    def wait_for(self, condition, seconds=15.0):
-        """Return the first true value of `condition()`, asked again and again."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                if found := condition():
-                    return found
-            except httpx.TransportError:
-                time.sleep(0.02)
-            time.sleep(0.05)
-        raise AssertionError(f"not in {seconds} s; the log says:\n{self.log.read_text()}")
-
-    def stop(self, how=signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(15)
-
-
 @pytest.fixture(scope="module")
-def start(tmp_path_factory, kit):
-    """Return a function that starts a service on a registry; all of them are ended with the tests of this file."""
-    running = []
-
-    def start(registry: Path, settings: str = "", path: str = "/readyz") -> Server:
-        folder = tmp_path_factory.mktemp("server")
-        (folder / "service.yaml").write_text("stale_after_bars: null\n" + settings)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("CANDLEWRIGHT")} | {
-            "CANDLEWRIGHT_REGISTRY": str(registry),
-            "CANDLEWRIGHT_MODEL_KEY": kit.model_key,
-            "CANDLEWRIGHT_API_KEY": kit.api_key,
-            "CANDLEWRIGHT_API_KEY_PREVIOUS": OLD_KEY,
-        }
-        command = [sys.executable, "-m", "nn.service", "--port", str(port), "--config", str(folder / "service.yaml")]
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(command, env=environ, cwd=folder, stderr=log, stdout=log, start_new_session=True)
-        server = Server(process, f"http://127.0.0.1:{port}", folder / "log", kit.api_key)
-        running.append(process)
-        server.wait_for(lambda: server.ask(path=path).status_code == 200, seconds=60)
-        return server
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait(15)
-
-
-@pytest.fixture(scope="module")
-def server(start, chain) -> Server:
+def server(start, chain):
     return start(chain.folder, "body_timeout_s: 1\nrequests_burst: 60\n")
 
 
@@ -106,7 +40,7 @@ def test_the_limits_hold_on_a_real_socket(server, kit):
     good = kit.json_body(frame)
     assert server.ask(path="/livez", key="none").status_code == 200
     assert status(server.ask(path="/models", key="x" * 40)) == (401, "unauthorized")
-    assert server.ask(path="/models", key=OLD_KEY).status_code == 200
+    assert server.ask(path="/models", key=kit.old_key).status_code == 200
     assert status(server.ask(path="/livez", headers={"host": "evil.example"})) == (403, "foreign_host")
     for path in ("/", "/docs.json", "/schema.json", "/healthz"):
         assert status(server.ask(path=path)) == (404, "not_found")
@@ -151,11 +85,11 @@ def test_a_body_that_trickles_in_is_cut_off(server, kit):
         assert line.recv(4096).startswith(b"HTTP/1.1 408")
 
 
-def test_more_than_the_rate_is_429(server):
+def test_more_than_the_rate_is_429(server, kit):
     """LIM-6, with the second key, so that the first keeps its own share."""
 
     def burst(_):
-        with httpx.Client(headers={"x-api-key": OLD_KEY}) as client:
+        with httpx.Client(headers={"x-api-key": kit.old_key}) as client:
             return [client.get(server.url + "/models").status_code for _ in range(60)]
 
     with ThreadPoolExecutor(4) as pool:
