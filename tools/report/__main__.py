@@ -23,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
         if backtest.other_strategies and options.strategy is None:
             others = ", ".join(backtest.other_strategies)
             print(f"report: shows {backtest.strategy}; --strategy also takes {others}", file=sys.stderr)
-        document, market = build(backtest, options.datadir, options.forecast_log, options.seed, options.random_runs)
+        document, market = build(
+            backtest, options.datadir, options.forecast_log, options.seed, options.random_runs, options.evaluation
+        )
         if options.json:
             _write(options.json, to_json(document))
         _write(options.out, render(document, figures(document, market)))
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="the same numbers as JSON")
     parser.add_argument("--strategy", help="strategy of a result with several [default: the first]")
     parser.add_argument("--forecast-log", type=Path, help="JSON lines of CANDLEWRIGHT_FORECAST_LOG")
+    parser.add_argument("--evaluation", type=Path, help="evaluation.json of the models that forecast")
     parser.add_argument("--seed", type=int, default=7, help="seed of the random runs [default: %(default)s]")
     parser.add_argument(
         "--random-runs", type=_positive, default=200, help="number of random runs [default: %(default)s]"

@@ -16,6 +16,7 @@ import pandas as pd
 from . import metrics
 from .decisions import decisions, read_forecast_log
 from .equity import Curve, Reconciliation, buy_and_hold, fees_paid, strategy_curve, volume
+from .forecast import forecast_verdict, read_forecast
 from .market import Market, read_market
 from .random_entries import RandomRuns, random_runs
 from .result import Backtest
@@ -27,7 +28,12 @@ CURVE_POINTS = 1500  # of a drawn curve; metrics are computed on every candle
 
 
 def build(
-    backtest: Backtest, datadir: Path, forecast_log: Path | None = None, seed: int = 7, runs: int = 200
+    backtest: Backtest,
+    datadir: Path,
+    forecast_log: Path | None = None,
+    seed: int = 7,
+    runs: int = 200,
+    evaluation: Path | None = None,
 ) -> tuple[dict[str, Any], Market]:
     """Return the document and the candles it was computed on."""
     start, end = int(backtest.number("backtest_start_ts")), int(backtest.number("backtest_end_ts"))
@@ -50,11 +56,12 @@ def build(
         "enter_tags": per_tag(backtest.trades, "enter_tag"),
         "exit_reasons": per_tag(backtest.trades, "exit_reason"),
         "model_versions": decisions(log, backtest, market.step, start, end) if log is not None else None,
+        "forecast": read_forecast(evaluation) if evaluation else None,
         "trades": _trades(backtest.trades, fees_paid(backtest), backtest.fills),
         "curves": _curves(curve, hold, chance, drawn),
         "lineage": backtest.lineage | {"data": {pair: each.fingerprint for pair, each in market.pairs.items()}},
     }
-    document["verdict"] = verdict(document)
+    document["verdict"] = verdict(document) + forecast_verdict(document["forecast"])
     return plain(document), market
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from .forecast_section import forecast_section
 from .formats import Format, count, moment, money, number, percent, probability
 from .words import METHOD, REASONS
 
@@ -31,7 +32,7 @@ class Sections:
     def body(self) -> str:
         parts = [self.head(), self.tiles()]
         parts += [self.equity(), self.chance(), self.months(), self.pairs(), self.prices(), self.tags()]
-        parts += [self.versions(), self.reconciliation(), self.lineage(), self.method()]
+        parts += [forecast_section(self), self.versions(), self.reconciliation(), self.lineage(), self.method()]
         return "".join(parts)
 
     def value(self, key: str, form: Format) -> str:
