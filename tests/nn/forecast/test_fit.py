@@ -11,6 +11,7 @@ from nn.forecast.dataset import make_training_data
 from nn.forecast.fit import TrainingFailed, fit, warmup_then_cosine
 from nn.forecast.recipe import recipe_of
 from nn.forecast.version import train_version
+from nn.models.ensemble import members_of
 
 from .conftest import BEGIN
 
@@ -96,3 +97,40 @@ def test_a_pattern_in_the_market_is_found(data, tmp_path):
     trained = train(with_fit(tmp_path, epochs=8, patience=8, train_stride=2, learning_rate=0.003), data)
     assert trained.metrics["val_ic_15m"] > 0.15
     assert trained.history.best["val_loss"] < trained.history.epochs[0]["val_loss"]
+
+
+def test_the_direction_model_learns_by_the_same_loop(config, data, tmp_path):
+    """LOS-3, TRN-5: its own loss, the same story per epoch, probabilities that add up."""
+    config = with_fit(tmp_path, epochs=4, patience=4, train_stride=2)
+    trained = train_version("direction", config, data, 7, quiet, quiet)
+    epochs = trained.history.epochs
+    assert {
+        f"{part}_loss_{task}" for part in ("train", "val") for task in ("cross_entropy", "penalty", "profit")
+    } <= set(epochs[0])
+    assert {"val_accuracy", "val_ic_1h", "val_trades", "val_macro_f1_4h"} <= set(epochs[0])
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    assert trained.metrics["val_ic_15m"] > 0.1  # p(up) - p(down) ranks the next bar of a walk that leans on its last
+    assert all(temperature > 0 for temperature in trained.model.config.temperature)
+    x = torch.randn(3, 32, len(data.features.names))
+    torch.testing.assert_close(trained.model.forecast(x).unflatten(1, (4, 3)).sum(-1), torch.ones(3, 4))
+
+
+def test_several_seeds_make_one_version_that_answers_with_their_mean(config, data, tmp_path):
+    """MOD-9."""
+    trained = train_version("direction", with_fit(tmp_path, seeds=2), data, 7, quiet, quiet)
+    alone = [train_version("direction", config, data, seed, quiet, quiet) for seed in (7, 8)]
+    assert [history.epochs for history in trained.histories] == [each.history.epochs for each in alone]
+    assert len(members_of(trained.model)) == 2
+    assert len(trained.epochs) == 2 * config.fit.epochs
+
+
+def test_gradients_of_several_batches_add_up_to_one_large_batch(data, tmp_path):
+    """TRN-4."""
+    settings = {"epochs": 1, "patience": 1, "learning_rate": 0.001}
+    layers = {"direction": {"dropout": 0.0}}
+    weights = []
+    for batch_size, accumulate in ((128, 1), (64, 2)):
+        config = with_fit(tmp_path, batch_size=batch_size, accumulate=accumulate, **settings).with_layer(layers)
+        trained = train_version("direction", config, data, 7, quiet, quiet)
+        weights.append(trained.model.layers[0].project.weight)
+    torch.testing.assert_close(weights[0], weights[1], atol=1e-4, rtol=0)

@@ -118,3 +118,33 @@ def test_an_impossible_config_is_refused_with_the_reason(change, sentence):
 def test_a_window_of_the_wrong_shape_is_refused(model):
     with pytest.raises(ValueError, match=r"shape \(1, 31, 5\), expected \(B, 32, 5\)"):
         model(torch.zeros(1, 31, 5))
+
+
+def test_returns_and_risks_are_in_units_of_the_volatility_in_the_newest_row(model, windows):
+    """MOD-9: twice the volatility now, twice the returns and risks for the same heads; older bars have no say in it."""
+    config = PatchTSTConfig.from_dict(
+        CONFIG.to_dict() | {"volatility_index": 2, "volatility_median": 0.004, "volatility_iqr": 0.002}
+    )
+    scaled = UnifiedPatchTST(config).eval()
+    scaled.load_state_dict(model.state_dict())
+    windows[:, -1, 2] = torch.tensor(
+        [-1.0, 0.0, 1.0, 10.0, -2.0, -10.0]
+    )  # the last two: still, and clipped by the scaler
+    volatility = torch.tensor([0.002, 0.004, 0.006, 0.024, 1e-4, 1e-4]).unsqueeze(1)
+    with torch.inference_mode():
+        torch.testing.assert_close(scaled(windows)["log_volatility"].exp(), volatility)
+        plain, answer = model.forecast(windows), scaled.forecast(windows)
+    torch.testing.assert_close(answer[:, :4], plain[:, :4] * volatility)
+    torch.testing.assert_close(answer[:, 24:28], plain[:, 24:28] * volatility)
+    others = [k for k in range(38) if not (k < 4 or 24 <= k < 28)]
+    assert torch.equal(answer[:, others], plain[:, others])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"volatility_index": 5}, {"volatility_index": -1}, {"volatility_index": True}, {"volatility_iqr": 0.0},
+     {"volatility_median": float("nan")}],
+)  # fmt: skip
+def test_an_impossible_volatility_is_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        PatchTSTConfig.from_dict(CONFIG.to_dict() | change)
