@@ -141,6 +141,22 @@ def test_a_stale_candle_is_no_decision(serve, both_lines, kit):
     assert (row["signal"], row["reason"]) == (None, "stale")
 
 
+def test_a_clock_that_jumps_back_says_unclosed_and_recovers_by_itself(serve, both_lines, kit):
+    """DQ-2: a candle of the clock's future gets no decision; places, rates and time limits keep another clock."""
+    frame = kit.candles(230)
+    closed = int(frame["date"].iloc[-1]) + kit.bar_ms
+    ask = serve(both_lines, now_ms=closed)
+    now = [closed, closed - 3_600_000, closed]
+    rows = []
+    for each in now:
+        ask.app.now = lambda each=each: each / 1000
+        rows += ask.json(frame, "/predict", as_of="latest").json()["rows"]
+    assert [row["reason"] for row in rows][1] == "unclosed"
+    assert rows[1]["signal"] is None
+    assert rows[0] == rows[2]
+    assert rows[0]["signal"] is not None
+
+
 def test_signals_are_counted(serve, both_lines, kit):
     """MET-13, MET-14: by endpoint and by one of three signals."""
     ask = serve(both_lines)
