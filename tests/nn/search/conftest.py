@@ -1,7 +1,9 @@
-"""A module of tasks that workers find and this process does not."""
+"""A module of tasks that workers find and this process does not; a small market."""
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 
@@ -10,3 +12,60 @@ def task_module(monkeypatch):
     """The name of the module; workers inherit the path to it."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     return "search_tasks"
+
+
+PAIR = "BTC/USDT:USDT"
+
+
+def make_candles(n_rows=4200, seed=1):
+    """Return 15m candles of a random walk whose next step leans on the last one, so that something can be learned."""
+    draw = np.random.default_rng(seed)
+    steps = draw.normal(0, 0.003, n_rows)
+    for t in range(1, n_rows):
+        steps[t] += 0.4 * steps[t - 1]
+    close = 100 * np.exp(np.cumsum(steps))
+    opened = np.concatenate([[100.0], close[:-1]])
+    spread = np.abs(draw.normal(0, 0.001, (2, n_rows)))
+    return pd.DataFrame(
+        {
+            "date": pd.date_range("2025-01-01", periods=n_rows, freq="15min", unit="ms", tz="UTC"),
+            "open": opened,
+            "high": np.maximum(opened, close) * (1 + spread[0]),
+            "low": np.minimum(opened, close) * (1 - spread[1]),
+            "close": close,
+            "volume": draw.uniform(1, 10, n_rows),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def candles():
+    return make_candles()
+
+
+def noise_after(frame, moment, seed=5):
+    """Return the candles with another market from a moment on."""
+    later = (frame["date"] >= moment).to_numpy()
+    other = make_candles(len(frame), seed)
+    changed = frame.copy()
+    for column in ("open", "high", "low", "close", "volume"):
+        changed.loc[later, column] = other[column].to_numpy()[later] * (3.0 if column != "volume" else 50.0)
+    return changed
+
+
+@pytest.fixture(scope="session")
+def perturb():
+    return noise_after
+
+
+@pytest.fixture
+def write_market(tmp_path):
+    """Write candles as Freqtrade's futures file; return the data directory."""
+
+    def write(frame):
+        folder = tmp_path / "data"
+        (folder / "futures").mkdir(parents=True, exist_ok=True)
+        frame.to_feather(folder / "futures" / "BTC_USDT_USDT-15m-futures.feather")
+        return folder
+
+    return write

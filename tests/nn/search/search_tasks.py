@@ -56,3 +56,15 @@ def on_a_node(task):
     Path(task["folder"], f"task-{task['seed']}-node-{os.getppid()}").touch()
     time.sleep(task.get("wait_s", 0))
     return numbers(task)
+
+
+def many_trials(task):
+    """Run trials that take no time, so that workers meet in the database all the time."""
+    from nn.search.space import Space
+    from nn.search.study import Answer, StudyOptions, open_study
+
+    space = Space.model_validate_json(task["space"])
+    options = StudyOptions("study", task["storage"], space, 7, 4, {"config": "a"}, 1, task["sampler"])
+    return {
+        "n": open_study(options).run(lambda asked: Answer(asked.parameters["a.x"]), task["n_trials"], task["worker"])
+    }
