@@ -23,7 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from nn.baselines.every import fit_baselines  # noqa: E402
+from nn.baselines.every import FITS, fit_baselines  # noqa: E402
 from nn.baselines.naive import trailing_log_volatility  # noqa: E402
 from nn.baselines.rows import Forecast, training_rows  # noqa: E402
 from nn.baselines.trees import STRIDE  # noqa: E402
@@ -44,7 +44,7 @@ MEMORY = {"objective": "binary", "learning_rate": 0.1, "num_leaves": 255, "min_d
           "deterministic": True, "force_row_wise": True, "verbosity": -1, "seed": 7}  # fmt: skip
 
 
-def month(frames, begin, config):
+def month(frames, begin, config, names):
     """Return one month judged, and its rows."""
     end = begin + pd.offsets.MonthBegin(1)
     until = (begin - max_horizon_bars(TIMEFRAME) * BAR).to_pydatetime()
@@ -57,7 +57,7 @@ def month(frames, begin, config):
         return ends, np.empty((len(ends), 0), dtype=np.float32)
 
     period = scored_period(data, frames, ends_of)
-    fitted = fit_baselines(data, 7)
+    fitted = fit_baselines(data, 7, names=names)
     train = training_rows(data, data.train.every(STRIDE))
     forecasts = fitted.forecasts(period.rows)
     none = {name: np.zeros(len(period.rows), dtype=np.int64) for name in forecasts}
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=9)
     parser.add_argument("--features", default="base_40")
     parser.add_argument("--skip-leak", action="store_true")
+    parser.add_argument("--baselines", nargs="+", choices=FITS, default=list(FITS))
     options = parser.parse_args()
     folder = Path(os.environ["CANDLEWRIGHT_MARKET_DATA"]) / "binance"
     frames = {pair: read_candles(folder, pair, TIMEFRAME)[0] for pair in PAIRS}
@@ -106,7 +107,7 @@ def main() -> None:
     parts, rows = [], []
     for begin in begins:
         started = time.perf_counter()
-        judged, of_month = month(frames, begin, config)
+        judged, of_month = month(frames, begin, config, tuple(options.baselines))
         parts.append(judged)
         rows.append(of_month)
         print(f"{begin:%Y-%m}: {len(judged)} rows, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from ..forecast.dataset import TrainingData
 from .linear import fit_logistic, fit_ridge
 from .naive import fit_last_direction, fit_last_value, fit_moving_average
 from .nlinear import fit_nlinear
-from .rows import Baseline, Fit, Forecast, Rows
+from .rows import Baseline, Fit, Forecast, Rows, balanced
 from .trees import fit_return_trees, fit_trees
 
 FITS: dict[str, Fit] = {
@@ -28,7 +28,6 @@ FITS: dict[str, Fit] = {
     "lightgbm": fit_trees,
     "lightgbm_returns": fit_return_trees,
 }
-BALANCED = ("logistic", "lightgbm")  # also asked for their class as if all classes were equally frequent
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,19 +36,8 @@ class Baselines:
     class_shares: NDArray[np.float64]  # (4, 3) among the train labels
 
     def forecasts(self, rows: Rows) -> dict[str, Forecast]:
-        """Return every baseline's forecast by name.
-
-        A network trained with class weights names rare classes more often than they occur, which helps its macro-F1 and
-        costs accuracy. So that it is not compared with models that were never asked to, two baselines answer twice:
-        `logistic_balanced` and `lightgbm_balanced` name the class whose probability exceeds its share of the train
-        labels the most.
-        """
-        found = {baseline.name: baseline.forecast(rows) for baseline in self.fitted}
-        for name in BALANCED:
-            if name in found and (probability := found[name].probability) is not None:
-                classes = (probability / np.maximum(self.class_shares, 1e-3)).argmax(-1).astype(np.int64)
-                found[f"{name}_balanced"] = Forecast(found[name].score, classes)
-        return found
+        """Return every baseline's forecast by name."""
+        return {baseline.name: balanced(baseline.forecast(rows), self.class_shares) for baseline in self.fitted}
 
 
 def fit_baselines(

@@ -10,7 +10,7 @@ hour ago, which by now is the past: so a timeframe of any length gives the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,13 +49,14 @@ class Forecast:
     classes: NDArray[np.int64]  # (N, 4) UP, DOWN or FLAT
     probability: Floats | None = None  # (N, 4, 3) of UP, DOWN, FLAT
     log_volatility: Floats | None = None  # (N, 2) natural log of the realised volatility of the next 1h and 4h
+    balanced: NDArray[np.int64] | None = None  # (N, 4) the class as if all were equally frequent; see `balanced`
 
     def __getitem__(self, chosen: NDArray) -> Forecast:
         return Forecast(*(None if part is None else part[chosen] for part in self.parts))  # type: ignore[arg-type]
 
     @property
     def parts(self) -> tuple[Floats | NDArray[np.int64] | None, ...]:
-        return self.score, self.classes, self.probability, self.log_volatility
+        return self.score, self.classes, self.probability, self.log_volatility, self.balanced
 
 
 class Baseline(Protocol):
@@ -80,6 +81,18 @@ def from_probability(probability: Floats, log_volatility: Floats | None = None) 
     """Return the forecast of class probabilities (N, 4, 3), ranked by p(up) - p(down)."""
     score = probability[:, :, UP] - probability[:, :, DOWN]
     return Forecast(score, probability.argmax(-1).astype(np.int64), probability, log_volatility)
+
+
+def balanced(forecast: Forecast, class_shares: Floats) -> Forecast:
+    """Return a forecast with the class whose probability exceeds its share of the train labels (4, 3) the most.
+
+    Macro-F1 is taken of this answer, for the network and the baselines alike. Of the most probable class it would tell
+    little: where half of all rows are FLAT, a forecaster that is well calibrated hardly names another one.
+    """
+    if forecast.probability is None:
+        return forecast
+    answer = (forecast.probability / np.maximum(class_shares, 1e-3)).argmax(-1).astype(np.int64)
+    return replace(forecast, balanced=answer)
 
 
 def from_returns(returns: Floats, log_volatility: Floats | None = None) -> Forecast:

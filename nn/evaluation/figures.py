@@ -75,6 +75,8 @@ def figures(forecast: Forecast, outcomes: Outcomes) -> Iterator[Figure]:
         true = np.where(known, label, 0).astype(np.int64)
         confusion = one_hot(true * 3 + forecast.classes[:, index], 9, known)
         yield Figure(f"class_accuracy_{horizon}", confusion, class_accuracy)
+        if forecast.balanced is not None:
+            confusion = one_hot(true * 3 + forecast.balanced[:, index], 9, known)
         yield Figure(f"macro_f1_{horizon}", confusion, macro_f1)
         if forecast.probability is not None:
             p = forecast.probability[:, index].astype(np.float64)

@@ -24,6 +24,7 @@ from ..baselines.rows import (
     Floats,
     Forecast,
     Rows,
+    balanced,
     direction_of,
     from_probability,
     log_volatility,
@@ -122,7 +123,8 @@ def judge_version(
     fitted = fit_baselines(data, seed, say, baselines)
     stop = data.validation.every(STRIDE)
     checked = fitted.forecasts(training_rows(data, stop)) | {NETWORK: reading.forecast(run(model, data, stop))}
-    said = {NETWORK: reading.forecast(period.columns)} | fitted.forecasts(period.rows)
+    network = balanced(reading.forecast(period.columns), data.class_shares)
+    said = {NETWORK: network} | fitted.forecasts(period.rows)
     return Judged(
         outcomes=period.outcomes,
         regimes=RegimeLimits.fit(train).of(period.rows),

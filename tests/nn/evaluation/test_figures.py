@@ -1,5 +1,7 @@
 """Every figure against SciPy or scikit-learn, and its interval against slow resampling (EVA-2)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +69,10 @@ def test_every_figure_is_another_librarys(draw):
     assert found["volatility_r2_1h"] == pytest.approx(r2_score(outcomes.log_volatility[:, 0], volatility[:, 0]))
     strong = np.abs(score) >= np.quantile(np.abs(forecast.score[:, 2]), 0.9)
     assert found["top_decile_accuracy_4h"] == pytest.approx(np.mean(np.sign(score) == np.sign(came), where=strong))
+    other = draw.integers(0, 3, (N, 4))
+    balanced = {figure.name: value(figure) for figure in figures(replace(forecast, balanced=other), outcomes)}
+    assert balanced["macro_f1_4h"] == pytest.approx(f1_score(label, other[:, 2], average="macro"))
+    assert balanced["class_accuracy_4h"] == found["class_accuracy_4h"]
     confusion = one_hot((label * 3 + said).astype(int), 9, np.ones(N, bool)).sum(0).reshape(3, 3)
     np.testing.assert_array_equal(confusion, confusion_matrix(label, said))
 
