@@ -23,6 +23,10 @@ LEAK = "PRM-3 leak"
 class SuspectedLeak(ValueError):
     """A version is right too often to be honest; only a named operator who says so may promote it (PRM-3)."""
 
+    def __init__(self, message: str, gates: tuple[Gate, ...] = ()) -> None:
+        super().__init__(message)
+        self.gates = gates  # all of them, to be shown
+
 
 class Gate(BaseModel):
     """One comparison: what was measured, what was asked for, whether it was reached."""

@@ -163,7 +163,7 @@ def promote(
         _open_sealed(ledger, evaluation, operator)
         leaks = suspected_leak(gates)
         if leaks and not override_leak:
-            raise SuspectedLeak(f"{version}: {'; '.join(gate.sentence for gate in leaks)}")
+            raise SuspectedLeak(f"{version}: {'; '.join(gate.sentence for gate in leaks)}", gates)
         failed = [gate for gate in gates if not gate.passed]
         if failed and operator is None:
             return Outcome(version, gates, None)

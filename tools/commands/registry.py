@@ -155,6 +155,7 @@ def promote(line: str | None, version: str | None, operator: str | None, reason:
         named = Operator(operator, reason) if operator is not None and reason is not None else None
         outcome = move(folder, keys, load_thresholds(), version, named, override)
     except SuspectedLeak as error:
+        show_gates(error.gates)
         say(f"[red]SuspectedLeak[/red]: {error}")
         say("if it is skill and not a leak, a named operator says so: --override-leak --operator NAME --reason TEXT")
         return 1

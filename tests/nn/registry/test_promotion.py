@@ -103,8 +103,9 @@ def test_a_suspected_leak_needs_its_own_named_override(line, keys):
     _, second, _ = versions(line)
     judged(line, second, keys, **worse(second, "metrics", "accuracy_1h", 0.61))
     for operator in (None, ANNA):
-        with pytest.raises(SuspectedLeak, match=r"accuracy_1h 0\.61 <= 0\.55"):
+        with pytest.raises(SuspectedLeak, match=r"accuracy_1h 0\.61 <= 0\.55") as caught:
             promote(line, keys, THRESHOLDS, operator=operator)
+        assert len(caught.value.gates) > 10
     with pytest.raises(NotMoved, match="named operator"):
         promote(line, keys, THRESHOLDS, override_leak=True)
     assert "champion" not in load_aliases(line, keys).aliases
