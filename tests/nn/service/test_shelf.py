@@ -1,0 +1,65 @@
+"""What serves goes on serving when what is beside it breaks: the model key, two alias files of one serial (SRV-9)."""
+
+from __future__ import annotations
+
+import pytest
+
+from nn.registry.aliases import ALIASES, SIGNATURE
+from nn.service.errors import Refused
+from nn.service.shelf import Shelf
+
+
+def test_a_key_file_that_is_removed_stops_reloads_and_no_answer(registry, kit, tmp_path):
+    key = tmp_path / "model.key"
+    key.write_text(kit.model_key)
+    key.chmod(0o600)
+    shelf = Shelf(registry.folder, environ={"CANDLEWRIGHT_MODEL_KEY_FILE": str(key)})
+    first = registry.add(150)
+    registry.publish(first)
+    shelf.look()
+    key.unlink()
+    second = registry.add(160, 1)
+    registry.publish(first, second)
+    shelf.look()
+    assert shelf.line_of("15m").aliases["champion"] == first
+    with pytest.raises(Refused, match="the key that checks model signatures is missing"):
+        shelf.check_ready()  # an operator sees it
+    key.write_text(kit.model_key)
+    key.chmod(0o600)
+    shelf.look()
+    shelf.check_ready()
+    assert shelf.line_of("15m").aliases["champion"] == second
+
+
+def test_a_second_alias_file_of_one_serial_is_refused_even_after_a_restart(registry, kit, caplog):
+    """REG-6: both are rightly signed; the one that was served stays."""
+    first, second = registry.add(150), registry.add(160, 1)
+    folder = registry.folder / "unified-15m"
+    registry.publish(first)
+    kept = {name: (folder / name).read_bytes() for name in (ALIASES, SIGNATURE)}
+    registry.publish(first, second)
+    shelf = registry.shelf()
+    assert shelf.line_of("15m").aliases["champion"] == second
+    for name, content in kept.items():  # back to serial 1, from which another serial 2 is made
+        (folder / name).write_bytes(content)
+    registry.publish(second, champion=second)
+    shelf.look()
+    assert len(shelf.line_of("15m").chain) == 2
+    assert "has serial 2 like the last one, and says something else" in caplog.text
+    with pytest.raises(Refused) as refused:
+        registry.shelf().line_of("15m")
+    assert (refused.value.status, refused.value.error) == (503, "no_model")
+
+
+def test_readiness_with_two_lines_needs_a_champion_and_no_refused_line(both_lines, registry, kit):
+    """SRV-3: a line that waits for its first promotion keeps nobody from being served by the others."""
+    both_lines.shelf().check_ready()
+    champion, waits = registry.add(150), registry.add(150, line="direction-15m")
+    registry.publish_aliases({"challenger": waits}, waits, line="direction-15m")
+    with pytest.raises(Refused, match="no model line has a champion"):
+        registry.shelf().check_ready()
+    registry.publish(champion)
+    registry.shelf().check_ready()
+    (registry.folder / "direction-15m" / waits / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(Refused, match="direction-15m was refused"):
+        registry.shelf().check_ready()
