@@ -14,6 +14,7 @@ pytestmark = [
     pytest.mark.real_data,
     pytest.mark.skipif(not MARKET, reason="CANDLEWRIGHT_MARKET_DATA is not set: no recorded candles here"),
 ]
+LINES = ("unified-15m", "direction-15m")
 PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT")
 
 
@@ -27,13 +28,27 @@ def trained(tmp_path_factory):
     return user_data, datadir
 
 
+def test_what_was_trained_waits_until_somebody_lets_it_trade(trained):
+    """PRM-8: a backtest needs the chains alone; the champion comes by gates or by a name."""
+    user_data, _ = trained
+    for line in LINES:
+        aliases = json.loads((user_data / "registry" / line / "aliases.json").read_text())
+        assert aliases["aliases"] == {"challenger": versions(user_data, line)[-1]}
+        assert aliases["chain"] == versions(user_data, line)
+
+
 def test_a_backtest_on_real_candles_is_scored_by_versions_that_existed(trained):
     user_data, datadir = trained
-    assert len(valid_from(user_data)) == 2
+    assert [len(versions(user_data, line)) for line in LINES] == [2, 2]
     options = ["--datadir", datadir, "--pairs", *PAIRS, "--timerange", "20250815-20250930"]
     done = verb(user_data, "backtest", "--strategy", "NNPredictor", *options)
     assert done.returncode == 0, done.stderr[-6000:]
-    assert assert_scored_by_versions_that_existed(user_data) == set(valid_from(user_data))
+    assert assert_scored_by_versions_that_existed(user_data) == set(versions(user_data, "unified-15m"))
     report = Path(done.stdout.strip())
     assert "<html" in report.read_text()[:2000]
     assert json.loads(report.with_suffix(".json").read_text())
+
+
+def versions(user_data, line):
+    """Return the versions of a line by `valid_from`, which their names begin with."""
+    return sorted(version for version in valid_from(user_data) if version.startswith(f"{line}-"))
