@@ -1,12 +1,14 @@
-"""Prints how fast the inference service is: history in bulk against the bare model, and the newest candle as JSON.
+"""Prints how fast the inference service is: its backends, history in bulk, newest candles, many bots, memory.
 
-Run: `python benchmarks/service.py [--rows 61344] [--requests 300]`. It makes a random model in a temporary registry,
-starts the real service on a free port and asks over the socket. Ratios of one run count; the numbers are one machine's.
+Run: `python benchmarks/service.py [--rows 61344] [--precision auto] [--long 480000]`. It makes a random model of the
+default trading size in a temporary registry, starts the real service on a free port and asks over the socket. What is
+compared runs in turns in one run, and the best turn counts; only ratios say something about other machines.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import signal
 import socket
@@ -21,23 +23,40 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import httpx
 import numpy as np
-import orjson
 import pyarrow as pa
 import torch
-from tradekernels.features import BASE_40, feature_set
+from tradekernels.features import CATALOG, feature_set
 
 from nn.data.targets import FORECAST_COLUMNS, TARGET_NAMES
 from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
 from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
-from nn.service.scoring import BATCH
+from nn.service.backends.batches import Backend, EagerBackend
+from nn.service.backends.choice import Backends, resolved
+from nn.service.backends.shared import SharedBackend
+from nn.service.scoring import SECTION
 
 KEY, MODEL_KEY = "benchmark-key-of-at-least-32-characters", "ab" * 32
 START, BAR_MS = datetime(2024, 1, 1, tzinfo=UTC), 900_000
-MODELS = {
-    "production": {},
-    "small": {"d_model": 32, "n_heads": 4, "n_layers": 1, "d_ff": 64},
-}
-FEATURES = feature_set(BASE_40, "15m")
+ARROW = "application/vnd.apache.arrow.stream"
+COMPILED_S = 600  # longest wait for the compiler
+
+
+def own_features(name: str) -> bool:
+    """Tell whether a feature needs nothing but the candles of its pair, and few of them."""
+    alone = feature_set((name,), "15m")
+    return alone.warmup <= 600 and not alone.looks_at_pairs and not alone.optional
+
+
+FEATURES = feature_set([name for name in CATALOG if own_features(name)][:160], "15m")
+
+
+SETTINGS = """\
+requests_per_second: 100000
+requests_burst: 100000
+max_concurrency: 64
+bulk_timeout_s: 600
+stale_after_bars: null
+"""
 
 
 def candles(n_rows: int) -> dict[str, np.ndarray]:
@@ -90,24 +109,12 @@ def make_registry(folder: Path, config: PatchTSTConfig) -> UnifiedPatchTST:
     return model
 
 
-def bare_rows_per_s(model: UnifiedPatchTST, n_rows: int, batch: int) -> float:
-    """Forward passes over random windows that lie ready in memory: no features, no scaling, no gathering."""
-    windows = torch.randn(batch, model.config.context_length, model.config.n_features)
-    runs = max(8, n_rows // batch)
-    with torch.inference_mode():
-        model.forecast(windows)
-        started = time.perf_counter()
-        for _ in range(runs):
-            model.forecast(windows)
-    return runs * batch / (time.perf_counter() - started)
-
-
-def start(registry: Path, folder: Path) -> tuple[subprocess.Popen, str, float]:
+def start(registry: Path, folder: Path, precision: str) -> tuple[subprocess.Popen, str, float]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = folder / "service.yaml"
-    settings.write_text("requests_per_second: 100000\nbulk_timeout_s: 600\nstale_after_bars: null\n")
+    settings.write_text(SETTINGS + f"precision: {precision}\n")
     environ = os.environ | {
         "CANDLEWRIGHT_REGISTRY": str(registry),
         "CANDLEWRIGHT_MODEL_KEY": MODEL_KEY,
@@ -127,71 +134,187 @@ def start(registry: Path, folder: Path) -> tuple[subprocess.Popen, str, float]:
     raise SystemExit("the service was not ready in 60 s")
 
 
-def arrow_body(columns: dict[str, np.ndarray]) -> bytes:
-    table = pa.table(columns, metadata={"schema_version": "1", "pair": "BTC/USDT:USDT", "timeframe": "15m"})
+def arrow_body(columns: dict[str, np.ndarray], **parameters: str) -> bytes:
+    table = pa.table(columns, metadata={"schema_version": "1", "timeframe": "15m"} | parameters)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
-def json_body(columns: dict[str, np.ndarray], n_rows: int) -> bytes:
-    newest = {name: column[-n_rows:].tolist() for name, column in columns.items()}
-    request = {"schema_version": 1, "pair": "BTC/USDT:USDT", "timeframe": "15m", "as_of": "latest", "candles": newest}
-    return orjson.dumps(request)
+def history(n_rows: int) -> bytes:
+    return arrow_body(candles(n_rows), pair="BTC/USDT:USDT")
 
 
-def timed(client: httpx.Client, body: bytes, kind: str) -> tuple[float, httpx.Response]:
-    started = time.perf_counter()
-    response = client.post("/forecast", content=body, headers={"x-api-key": KEY, "content-type": kind})
-    elapsed = time.perf_counter() - started
+def newest(n_pairs: int) -> bytes:
+    """Return a request for the newest candle of so many pairs, with no more candles than a score reads."""
+    n_rows = FEATURES.warmup + PatchTSTConfig(n_features=1).context_length + 4
+    columns = {name: np.tile(column, n_pairs) for name, column in candles(n_rows).items()}
+    columns["pair"] = np.repeat([f"P{k}/USDT:USDT" for k in range(n_pairs)], n_rows).astype(object)
+    return arrow_body(columns, as_of="latest")
+
+
+def best_of(functions: dict[str, object], rounds: int) -> dict[str, float]:
+    """Return the shortest time of each in seconds, run in turns."""
+    best = dict.fromkeys(functions, float("inf"))
+    for _ in range(rounds):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def backends_of(model: UnifiedPatchTST, precision: str) -> dict[str, Backend]:
+    """Return every backend, those with a compiled encoder last; waits for the compiler."""
+    found: list[Backend] = [EagerBackend(model), SharedBackend(model, "fp32"), SharedBackend(model, "bf16")]
+    for kind in dict.fromkeys(("fp32", precision)):
+        choice = Backends("compiled", kind)
+        choice.of(model)
+        deadline = time.monotonic() + COMPILED_S
+        while not choice.has_better(model) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        found.append(choice.of(model))
+    return {backend.name: backend for backend in found}
+
+
+def naive(model: UnifiedPatchTST, batch: int) -> object:
+    """Return the forward passes that a plain program would make: windows ready in memory, large batches, eager."""
+    windows = torch.randn(batch, model.config.context_length, model.config.n_features)
+
+    def run() -> None:
+        with torch.inference_mode():
+            for _ in range(SECTION // batch):
+                model.forecast(windows)
+
+    return run
+
+
+def bare(backend: Backend) -> object:
+    """Return the forward passes of a backend over one section of rows that lie ready in memory, scaled."""
+    length = 96
+    rows = np.random.default_rng(7).normal(size=(SECTION + length - 1, len(FEATURES.names))).astype(np.float32)
+    ends = np.arange(length - 1, len(rows))
+    return lambda: backend.forecast(rows, ends)
+
+
+def post(client: httpx.Client, body: bytes) -> httpx.Response:
+    response = client.post("/forecast", content=body, headers={"x-api-key": KEY, "content-type": ARROW})
     response.raise_for_status()
-    return elapsed, response
+    return response
 
 
-def measure(name: str, n_rows: int, n_requests: int) -> list[tuple[str, str]]:
-    config = PatchTSTConfig(n_features=len(FEATURES.names), **MODELS[name])
+def latencies(client: httpx.Client, body: bytes, count: int) -> np.ndarray:
+    """Return the milliseconds of each of so many requests, one after another."""
+    times = []
+    for _ in range(count + 10):
+        started = time.perf_counter()
+        post(client, body)
+        times.append(time.perf_counter() - started)
+    return np.array(times[10:]) * 1000
+
+
+def many_bots(url: str, body: bytes, n_bots: int, polls: int) -> np.ndarray:
+    """Return the milliseconds of each request of bots that all ask at the same moment, several times."""
+
+    async def run() -> list[float]:
+        limits = httpx.Limits(max_connections=n_bots, max_keepalive_connections=n_bots)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+
+            async def ask() -> float:
+                started = time.perf_counter()
+                response = await client.post(
+                    "/forecast", content=body, headers={"x-api-key": KEY, "content-type": ARROW}
+                )
+                response.raise_for_status()
+                return time.perf_counter() - started
+
+            return [each for _ in range(polls) for each in await asyncio.gather(*(ask() for _ in range(n_bots)))]
+
+    return np.array(asyncio.run(run())[n_bots:]) * 1000  # the first poll opens the connections
+
+
+def peak_mb(process: subprocess.Popen, do) -> float:
+    """Return the highest resident memory of a process in MB while `do` runs."""
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    do()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def wait_until_compiled(client: httpx.Client) -> float:
+    """Return the seconds until the service answers by its compiled backend: its chain digest changes then."""
+    started = time.perf_counter()
+
+    def digest() -> str:
+        return client.get("/models", headers={"x-api-key": KEY}).json()["lines"][0]["chain_digest"]
+
+    first = digest()
+    while digest() == first and time.perf_counter() - started < COMPILED_S:
+        time.sleep(0.5)
+    return time.perf_counter() - started
+
+
+def show(what: str, result: str) -> None:
+    print(f"  {what:58} {result}", flush=True)
+
+
+def spread(times: np.ndarray) -> str:
+    p50, p99 = np.percentile(times, (50, 99))
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {len(times)} requests"
+
+
+def measure(options: argparse.Namespace) -> None:
+    config = PatchTSTConfig(n_features=len(FEATURES.names))
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         model = make_registry(folder / "registry", config)
-        torch.set_num_threads(1)
-        bare, bare_large = bare_rows_per_s(model, n_rows // 4, BATCH), bare_rows_per_s(model, n_rows // 4, 512)
-        process, url, ready_s = start(folder / "registry", folder)
+        process, url, ready_s = start(folder / "registry", folder, options.precision)
         try:
             with httpx.Client(base_url=url, timeout=600) as client:
-                columns = candles(n_rows)
-                bulk_s, response = timed(client, arrow_body(columns), "application/vnd.apache.arrow.stream")
-                table = pa.ipc.open_stream(response.content).read_all()
-                scored = n_rows - table["model_version"].null_count
-                body = json_body(columns, FEATURES.warmup + config.context_length + 16)
-                for _ in range(20):
-                    timed(client, body, "application/json")
-                times = np.array([timed(client, body, "application/json")[0] for _ in range(n_requests)]) * 1000
+                show("start to ready", f"{ready_s:.1f} s")
+                show("ready to compiled, serving meanwhile", f"{wait_until_compiled(client):.0f} s")
+                all_of_them(model, process, url, client, options)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
-    p50, p95, p99 = np.percentile(times, (50, 95, 99))
-    return [
-        ("start to ready", f"{ready_s:.1f} s"),
-        (f"bulk, {n_rows} candles by Arrow, end to end", f"{bulk_s:.2f} s, {scored / bulk_s:,.0f} rows/s"),
-        (f"bare model, batches of {BATCH}", f"{bare:,.0f} rows/s, end to end is {scored / bulk_s / bare:.2f} of it"),
-        (
-            "bare model, batches of 512",
-            f"{bare_large:,.0f} rows/s, end to end is {scored / bulk_s / bare_large:.2f} of it",
-        ),
-        (f"newest candle by JSON ({len(body) >> 10} kB)", f"p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms"),
-    ]
+
+
+def all_of_them(
+    model: UnifiedPatchTST, process: subprocess.Popen, url: str, client: httpx.Client, options: argparse.Namespace
+) -> None:
+    torch.set_num_threads(1)
+    found = backends_of(model, options.precision)
+    runs = {"naive eager": naive(model, 256)} | {name: bare(backend) for name, backend in found.items()}
+    best = best_of(runs, options.rounds)
+    for name, seconds in best.items():
+        show(f"{name}, windows/s", f"{SECTION / seconds:8,.0f}  {best['naive eager'] / seconds:.2f} x naive eager")
+    fastest = list(found)[-1]
+    body = history(options.rows)
+    times = best_of({"bare": runs[fastest], "end to end": lambda: post(client, body)}, 3)
+    n_windows = options.rows - FEATURES.warmup - 95
+    ratio = times["end to end"] / (times["bare"] * n_windows / SECTION)
+    show(f"{options.rows:,} candles end to end, each of 3 pairs", f"{times['end to end']:.2f} s")
+    show(f"  over the bare passes of {fastest}", f"{ratio:.2f}")
+    show("newest candle of 1 pair", spread(latencies(client, newest(1), options.requests)))
+    show("newest candle of 20 pairs in one request", spread(latencies(client, newest(20), options.requests)))
+    show("50 bots at once, 1 pair each", spread(many_bots(url, newest(1), 50, 6)))
+    for n_rows in (options.rows, options.long):
+        long = history(n_rows)
+        show(f"peak memory over {n_rows:,} candles", f"{peak_mb(process, lambda b=long: post(client, b)):,.0f} MB")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=61_344)
+    parser.add_argument("--long", type=int, default=480_000)
     parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     options = parser.parse_args()
-    for name in MODELS:
-        print(f"\n{name} model, {len(FEATURES.names)} features, 1 thread")
-        for what, result in measure(name, options.rows, options.requests):
-            print(f"  {what:45} {result}")
+    options.precision = resolved(options.precision)
+    print(f"default trading model, {len(FEATURES.names)} features, {options.precision}, 1 thread")
+    measure(options)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
 From: the sizes of networks that serve. To: `choice`, functions that take any weights of that size.
 
 PyTorch's ahead-of-time Inductor writes C++ and has the system's compiler build it. It takes a quarter of a minute, so
-nothing waits for it: the process runs beside the service at the lowest priority, and whatever goes wrong there costs
-one line in the log and the speed. What it builds lies in a folder that only this user may open and that ends with the
-service; nothing is ever loaded that this service did not build itself.
+nothing waits for it: the process runs beside the service at a low priority and ends with it, and whatever goes wrong
+there costs one line in the log and the speed. What it builds lies in a folder that only this user may open, until it is
+loaded; nothing is ever loaded that this service did not build itself.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +34,10 @@ from .shared import TYPES, Encode
 logger = logging.getLogger(__name__)
 
 LIMIT_S = 600.0  # for one size, on a machine that is busy with other work
+NICE = 10  # of the compiling process: it runs in what the others leave
 PACKAGE = "encoder.pt2"
+WORTH = 1 << 15  # weights of a layer's largest matrix from which on compiling pays: small networks gain too little
+DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
 class Encoder(torch.nn.Module):
@@ -67,9 +72,9 @@ class Compiler:
         return self._found.get(size)
 
     def want(self, size: Size) -> None:
-        """Have this size compiled in the background, unless it is or was tried before."""
+        """Have this size compiled in the background, unless it is small or was tried before."""
         with self._lock:
-            if size in self._found or self._closed:
+            if size in self._found or self._closed or size.d_model * size.d_ff < WORTH:
                 return
             self._found[size] = None
             self._queue.append(size)
@@ -95,7 +100,7 @@ class Compiler:
         """Return the compiled encoder of this size; takes a quarter of a minute, all of it outside this process."""
         folder = Path(tempfile.mkdtemp(prefix="candlewright-compiled-"))
         try:
-            request = orjson.dumps(asdict(size) | {"precision": self.precision}).decode()
+            request = orjson.dumps(asdict(size) | {"precision": self.precision, "parent": os.getpid()}).decode()
             command = [sys.executable, "-m", "nn.service.backends.compiled", request, str(folder)]
             self._process = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(folder)
@@ -151,14 +156,23 @@ def example(size: Size, precision: str) -> tuple[Tensor, list[Tensor]]:
 
 def main(arguments: Sequence[str]) -> None:
     """Compile the size in the first argument into the folder in the second."""
-    os.nice(19)
     request = orjson.loads(arguments[0])
-    precision = request.pop("precision")
+    precision, parent = request.pop("precision"), request.pop("parent")
+    end_with(parent)
+    os.nice(NICE)
     size = Size(**request)
     torch.set_num_threads(1)
     with torch.no_grad():
         program = torch.export.export(Encoder(size.n_heads), example(size, precision))
         torch._inductor.aoti_compile_and_package(program, package_path=str(Path(arguments[1]) / PACKAGE))
+
+
+def end_with(parent: int) -> None:
+    """Have this process killed when the one that started it is gone, however it went; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit("the service is gone already")
 
 
 def _environment(folder: Path) -> dict[str, str]:

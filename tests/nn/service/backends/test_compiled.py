@@ -1,0 +1,137 @@
+"""Compiling happens beside the service, is tried before it serves, and costs nothing but speed when it fails."""
+
+import logging
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
+from nn.service.backends import compiled
+from nn.service.backends.choice import Backends
+from nn.service.backends.shared import SharedBackend, size_of
+from nn.service.versions import quickened
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(compiled, "WORTH", 0)
+    config = PatchTSTConfig(
+        n_features=7, context_length=24, patch_length=8, stride=8, d_model=16, n_heads=2, n_layers=1, d_ff=16
+    )
+    return UnifiedPatchTST(config).eval().requires_grad_(False)
+
+
+def until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+def no_compiler(monkeypatch, command):
+    """Let the compiling process be this command instead."""
+    real = compiled.subprocess.Popen
+    monkeypatch.setattr(compiled.subprocess, "Popen", lambda _, **rest: real(command, **rest))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
+def test_a_line_is_quickened_once_its_encoder_is_compiled(chain, monkeypatch):
+    """From shared to compiled: another digest, the same numbers up to the order of sums, the same bits everywhere."""
+    monkeypatch.setattr(compiled, "WORTH", 0)
+    backends = Backends("auto", "fp32")
+    shelf = chain.shelf()
+    shelf.backends = backends
+    (line,) = shelf.lines
+    assert quickened(line, backends) is line
+    backends.of(line.champion.model)
+    until(lambda: backends.has_better(line.champion.model), 120)
+    fast = quickened(line, backends)
+    assert {version.backend.name for version in fast.versions} == {"compiled fp32"}
+    assert fast.champion is fast.chain[-1]
+    assert fast.chain_digest != line.chain_digest
+    assert quickened(fast, backends) is fast
+    rows = np.random.default_rng(0).normal(size=(90, 6)).astype(np.float32)
+    ends = np.arange(15, 90)
+    answer = fast.champion.forecast(rows, ends)
+    np.testing.assert_allclose(answer, line.champion.forecast(rows, ends), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(fast.champion.forecast(rows, ends[30:31]), answer[30:31])
+    backends.close()
+
+
+def test_without_a_compiler_the_shared_backend_stays_and_says_so_once(small, monkeypatch, caplog):
+    no_compiler(monkeypatch, ["sh", "-c", "echo 'no C++ compiler found' >&2; exit 1"])
+    caplog.set_level(logging.WARNING)
+    backends = Backends("auto", "fp32")
+    assert backends.of(small).name == "shared fp32"
+    until(lambda: caplog.records, 10)
+    assert backends.of(small).name == "shared fp32"
+    assert not backends.has_better(small)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the encoder stays as it is, compiling it failed: no C++ compiler found"
+    ]
+
+
+def test_a_compiler_that_hangs_is_ended(small, monkeypatch, caplog):
+    no_compiler(monkeypatch, ["sleep", "60"])
+    monkeypatch.setattr(compiled, "LIMIT_S", 0.1)
+    backends = Backends("auto", "fp32")
+    backends.of(small)
+    until(lambda: caplog.records, 10)
+    assert "timed out" in caplog.text
+    assert backends.compiler._process.poll() is not None
+
+
+def test_a_service_that_ends_takes_the_compiler_along(small, monkeypatch, caplog):
+    no_compiler(monkeypatch, ["sleep", "60"])
+    backends = Backends("auto", "fp32")
+    backends.of(small)
+    until(lambda: backends.compiler._process is not None, 10)
+    backends.close()
+    assert backends.compiler._process.wait(10) != 0
+    assert not caplog.records
+
+
+def test_a_compiled_encoder_that_is_wrong_is_not_used(small, monkeypatch):
+    size = size_of(small)
+    monkeypatch.setattr(compiled.torch._inductor, "aoti_load_package", lambda path: lambda tokens, weights: tokens * 2)
+    with pytest.raises(RuntimeError, match="off the plain one"):
+        compiled.loaded("nowhere", size, "fp32")
+
+
+def test_a_small_network_is_not_compiled(small, monkeypatch):
+    monkeypatch.setattr(compiled, "WORTH", 16 * 16 + 1)
+    backends = Backends("auto", "fp32")
+    backends.of(small)
+    assert not backends.compiler._found
+
+
+def test_the_compiling_process_ends_with_the_service(tmp_path):
+    """Killed with -9, too: the operating system ends the child."""
+    child = "import os, time; from nn.service.backends.compiled import end_with; end_with(os.getppid());"
+    child += f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 60)
+    process.kill()
+    process.wait(10)
+    pid = (tmp_path / "pid").read_text()
+    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1], 10)
+
+
+def test_the_compiling_process_gets_no_key(monkeypatch, tmp_path):
+    monkeypatch.setenv("CANDLEWRIGHT_API_KEY", "secret")
+    assert not [name for name in compiled._environment(tmp_path) if name.startswith("CANDLEWRIGHT")]
+
+
+def test_eager_and_shared_never_start_a_compiler(small):
+    for name in ("eager", "shared"):
+        backends = Backends(name, "fp32")
+        assert backends.of(small).name == f"{name} fp32"
+        assert backends.compiler is None
+    assert isinstance(Backends("shared", "bf16").of(small), SharedBackend)
