@@ -32,7 +32,7 @@ from ..baselines.rows import (
     sample_log_volatility,
     training_rows,
 )
-from ..data.target_table import DIRECTION_COLUMNS, FLAT
+from ..data.target_table import DIRECTION_COLUMNS, FLAT, horizon_bars
 from ..data.targets import make_targets
 from ..data.timeframe import timeframe_ms
 from ..data.windows import RobustScaler, Windows, usable_ends
@@ -44,6 +44,7 @@ from ..evaluation.tables import table
 from ..evaluation.trading import buckets_of, strength_limits
 from ..evaluation.verdict import Evaluation, SuspectedLeak, evaluate
 from ..models.build import Forecaster, build_model
+from ..models.losses import RETURNS
 from ..registry.manifest import LoadedVersion, Manifest
 from .dataset import Samples, TrainingData
 
@@ -246,9 +247,6 @@ class Reading:
 
 def last_direction(frame: pd.DataFrame, timeframe: str) -> NDArray[np.int64]:
     """Return the naive answer (T, 4): what the class of the horizon just past was, FLAT where there is no past."""
-    from ..data.target_table import horizon_bars
-    from ..models.losses import RETURNS
-
     close = frame["close"].to_numpy(dtype=np.float64)
     past = np.zeros((len(close), 4))
     for index, bars in enumerate(horizon_bars(timeframe)[RETURNS]):
