@@ -18,14 +18,17 @@ def live_mode(dataprovider: Any) -> bool:
 def signal_candle(
     dataprovider: Any, pair: str, timeframe: str, ordered_at: datetime, columns: Iterable[str] | None = None
 ) -> dict[str, Any] | None:
-    """Return columns (all by default) of the newest candle closed at `ordered_at`; None if the frame lacks it."""
+    """Return columns (all by default) of the newest candle closed at `ordered_at`; None if the frame has none.
+
+    That is the candle whose signal Freqtrade acts on, after a gap and with an exchange that is late as well.
+    """
     frame, _ = dataprovider.get_analyzed_dataframe(pair, timeframe)
     if frame is None or frame.empty:
         return None
     length = pd.Timedelta(timeframe.replace("m", "min"))
     opened = pd.Timestamp(ordered_at).floor(length) - length
-    row = int(frame["date"].searchsorted(opened))
-    if row == len(frame) or frame["date"].iat[row] != opened:
+    row = int(frame["date"].searchsorted(opened, side="right")) - 1
+    if row < 0:
         return None
     # Column by column: a row of a frame of mixed types is a slow thing to take, and this runs once per trade.
     return {name: frame[name].iat[row] for name in (frame.columns if columns is None else columns)}

@@ -13,14 +13,18 @@ import httpx
 import pandas as pd
 import pytest
 import torch
-from freqtrade_process import ROOT, Freqtrade, exchange, write_candles
+from freqtrade_process import PAIRS, ROOT, Freqtrade, exchange, write_candles
+from harness import assert_past_is_unchanged
 from stub_service import KEY
 from tradekernels.features import BASE_40, feature_set
 
-from nn.data.targets import FORECAST_COLUMNS, TARGET_NAMES
-from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
+from nn.data.targets import TARGET_NAMES
+from nn.models.build import empty_model
+from nn.models.direction import DirectionConfig
+from nn.models.unified import PatchTSTConfig
 from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
 from strategies.shared.forecasts import ForecastSource
+from strategies.shared.replies import AGE
 from strategies.shared.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -31,29 +35,45 @@ CONFIG = PatchTSTConfig(
     d_ff=16, return_scale=(0.02, 0.04, 0.08, 0.16),
 )  # fmt: skip
 MODEL_KEY = "6d" * 32
-VALID_FROM = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 20, tzinfo=UTC))
-EAGER = {"horizon": "4h", "edge": 1.0, "min_confidence": 0.3, "combine": "nn_only"}  # random weights are rarely sure
+DIRECTION = DirectionConfig(
+    n_features=len(FEATURES.names),
+    patch_lengths=(8, 24),
+    d_model=16,
+    n_heads=2,
+    n_layers=1,
+    d_ff=16,
+    context_length=168,
+)
+LINES = {  # kind, architecture and the times from which its two versions are valid
+    "unified-15m": ("unified_patchtst", CONFIG, (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 20, tzinfo=UTC))),
+    "direction-15m": ("direction", DIRECTION, (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 22, tzinfo=UTC))),
+}
+MODEL_KEY = "6d" * 32
+EAGER = {"horizon": "4h", "edge": 1.0, "min_confidence": 0.5, "combine": "nn_only"}  # random weights are rarely sure
 
 
 def write_registry(folder):
-    """Write two signed versions of random weights; return their names."""
-    keys, names = Keys(bytes.fromhex(MODEL_KEY)), []
-    for seed, valid_from in enumerate(VALID_FROM):
-        generator = torch.Generator().manual_seed(seed)
-        state = UnifiedPatchTST(CONFIG).state_dict()
-        weights = {name: torch.randn(tensor.shape, generator=generator) * 0.2 for name, tensor in state.items()}
-        fields = {
-            "name": "unified-15m", "kind": "unified_patchtst", "architecture": CONFIG.to_dict(), "timeframe": "15m",
-            "pairs": ("BTC/USDT:USDT",), "feature_names": FEATURES.names, "feature_digest": FEATURES.digest,
-            "warmup": FEATURES.warmup, "target_names": TARGET_NAMES, "forecast_columns": FORECAST_COLUMNS,
-            "scaler": {"median": [0.0] * CONFIG.n_features, "iqr": [0.05] * CONFIG.n_features},
-            "class_codes": {"UP": 0, "DOWN": 1, "FLAT": 2}, "cost_model": {"round_trip": 0.0022},
-            "trained_from": valid_from - timedelta(days=30), "trained_until": valid_from - timedelta(hours=12),
-            "embargo_bars": 48, "valid_from": valid_from, "data_fingerprint": f"{seed:064x}", "metrics": {},
-            "libraries": {}, "git_commit": "0" * 40, "config_hash": "c" * 64,
-        }  # fmt: skip
-        names.append(write_version(folder / "unified-15m", ManifestDraft(**fields), weights, keys).name)
-    write_aliases(folder / "unified-15m", keys, {"champion": names[-1]}, names)
+    """Write two signed versions of random weights for each line; return their names by line."""
+    keys, names = Keys(bytes.fromhex(MODEL_KEY)), {}
+    for line, (kind, config, times) in LINES.items():
+        names[line] = []
+        for seed, valid_from in enumerate(times):
+            generator = torch.Generator().manual_seed(seed)
+            model = empty_model(kind, config.to_dict())
+            state = model.state_dict()
+            weights = {name: torch.randn(tensor.shape, generator=generator) * 0.2 for name, tensor in state.items()}
+            fields = {
+                "name": line, "kind": kind, "architecture": config.to_dict(), "timeframe": "15m",
+                "pairs": ("BTC/USDT:USDT",), "feature_names": FEATURES.names, "feature_digest": FEATURES.digest,
+                "warmup": FEATURES.warmup, "target_names": TARGET_NAMES, "forecast_columns": model.columns,
+                "scaler": {"median": [0.0] * config.n_features, "iqr": [0.05] * config.n_features},
+                "class_codes": {"UP": 0, "DOWN": 1, "FLAT": 2}, "cost_model": {"round_trip": 0.0022},
+                "trained_from": valid_from - timedelta(days=30), "trained_until": valid_from - timedelta(hours=12),
+                "embargo_bars": 48, "valid_from": valid_from, "data_fingerprint": f"{seed:064x}", "metrics": {},
+                "libraries": {}, "git_commit": "0" * 40, "config_hash": "c" * 64,
+            }  # fmt: skip
+            names[line].append(write_version(folder / line, ManifestDraft(**fields), weights, keys).name)
+        write_aliases(folder / line, keys, {"champion": names[line][-1]}, names[line])
     return names
 
 
@@ -91,20 +111,54 @@ def answers(url):
         return False
 
 
-def test_history_and_live_give_the_same_bits(service, make_candles):
-    """ASO-1, ASO-6: the newest candle asked alone is the same row as in the whole range."""
+class DataProvider:
+    """Freqtrade's, as far as a prefetch reads it: the newest candles of every pair."""
+
+    def __init__(self, frames):
+        self.frames = frames
+
+    def current_whitelist(self):
+        return list(self.frames)
+
+    def get_pair_dataframe(self, pair, timeframe):
+        return self.frames[pair]
+
+
+def test_history_and_live_decide_alike(service, make_candles):
+    """ASO-1, ASO-6: a newest candle, asked about alone or with other pairs, gets the very row of the whole range."""
     url, names = service
-    frame = make_candles(1300, start="2025-01-12")
-    history = ForecastSource(Settings(service_url=url)).columns("BTC/USDT:USDT", "15m", frame)
-    first = FEATURES.warmup + CONFIG.context_length - 1
-    assert history["model_version"].iloc[:first].isna().all()
-    assert history["model_version"].iloc[first:].notna().all()
-    close_time = frame["date"] + pd.Timedelta("15min")
-    assert ((history["model_version"] == names[1]) == (close_time >= VALID_FROM[1]))[first:].all()
-    live = ForecastSource(Settings(service_url=url), live=True)
-    for rows in (1298, 1299, 1300):
-        columns = live.columns("BTC/USDT:USDT", "15m", frame.iloc[:rows])
-    pd.testing.assert_frame_equal(columns.iloc[-3:], history.iloc[-3:])
+    frames = {pair: make_candles(1400, start="2025-01-12", seed=seed) for seed, pair in enumerate(PAIRS["futures"])}
+    source = ForecastSource(Settings(service_url=url))
+    history = {pair: source.columns(pair, "15m", frame) for pair, frame in frames.items()}
+    first = FEATURES.warmup + DIRECTION.context_length - 1
+    for pair, frame in frames.items():
+        close_time = frame["date"] + pd.Timedelta("15min")
+        for line, column in (("unified-15m", "model_version"), ("direction-15m", "direction_version")):
+            versions = history[pair][column]
+            assert versions.iloc[:first].isna().all()
+            assert set(versions.iloc[first:]) == set(names[line])
+            assert ((versions == names[line][1]) == (close_time >= LINES[line][2][1]))[first:].all()
+    alone, together = (ForecastSource(Settings(service_url=url), live=True) for _ in range(2))
+    for rows in (1398, 1399, 1400):
+        together.prefetch(DataProvider({pair: frame.iloc[:rows] for pair, frame in frames.items()}), "15m")
+        for pair, frame in frames.items():
+            for live in (alone, together):
+                newest = live.columns(pair, "15m", frame.iloc[:rows]).iloc[-1:].drop(columns=AGE)
+                expected = history[pair].iloc[rows - 1 : rows].drop(columns=AGE)
+                assert expected["model_version"].notna().all()
+                pd.testing.assert_frame_equal(newest, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("cut", [1000, 1250])
+def test_noise_after_a_candle_changes_no_decision_up_to_it(service, make_candles, cut):
+    """LEK-1 end to end: candles, features, two networks, the decision, the columns of a strategy."""
+
+    def decisions(frame):
+        columns = ForecastSource(Settings(service_url=service[0])).columns("BTC/USDT:USDT", "15m", frame)
+        assert columns["stake_multiplier"].notna().sum() > 300
+        return columns.drop(columns=AGE)
+
+    assert_past_is_unchanged(decisions, make_candles(1400, start="2025-01-12"), cut, seed=cut)
 
 
 def test_freqtrade_finds_no_bias_with_the_real_service(service, tmp_path):
@@ -122,7 +176,9 @@ def test_freqtrade_finds_no_bias_with_the_real_service(service, tmp_path):
         result, _ = freqtrade.backtest("NNPredictor", *common, CANDLEWRIGHT_FORECAST_LOG=log)
         assert len(result["trades"]) > 10
         for line in map(json.loads, Path(log).read_text().splitlines()):
-            assert [part["model_version"] for part in line["segments"]] == service[1]
+            seen = {name: {part[name] for part in line["segments"]} for name in ("model_version", "direction_version")}
+            assert seen["model_version"] == set(service[1]["unified-15m"])
+            assert seen["direction_version"] == set(service[1]["direction-15m"])
         one_pair = ("--strategy", "NNPredictor", *common, "--pairs", "BTC/USDT:USDT")
         amounts = ("--minimum-trade-amount", "3", "--targeted-trade-amount", "4", "--allow-limit-orders")
         done = freqtrade.run("lookahead-analysis", *one_pair, *amounts)
