@@ -57,8 +57,8 @@ def train(options: argparse.Namespace) -> list[Path]:
     from .progress import TrainingProgress
     from .walk_forward import Plan, Side, data_end, schedule, train_chain
 
-    kind, first_word, layers = MODELS[options.model]
-    config, keys = load_config([*layers, *(c for c in options.config or [] if c != "base")]), read_keys()
+    kind, first_word, _ = MODELS[options.model]
+    config, keys = load_config(profiles(options)), read_keys()
     resolve_features(config.data.features, options.timeframe)
     frames = read_pairs(options.datadir, options.pairs, options.timeframe)
     end = data_end(frames, options.timeframe, options.until)
@@ -77,6 +77,11 @@ def train(options: argparse.Namespace) -> list[Path]:
     store = Store(tracking_uri(options.tracking_uri), line)
     with TrainingProgress(len(folds), config.fit.seeds * config.fit.epochs) as progress:
         return train_chain(plan, frames, folds, store, progress)
+
+
+def profiles(options: argparse.Namespace) -> list[str]:
+    """Return the profiles that a model lies on, and those that were asked for over them."""
+    return [*MODELS[options.model][2], *(profile for profile in options.config or [] if profile != "base")]
 
 
 def read_pairs(datadir: Path, pairs: Sequence[str] | None, timeframe: str) -> dict[str, pd.DataFrame]:
