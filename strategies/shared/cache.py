@@ -48,6 +48,7 @@ class ForecastCache:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
+        self._refused_told = False
 
     def get(self, key: str) -> pa.Table | None:
         """Return the answer, or None; a damaged file is removed."""
@@ -86,9 +87,10 @@ class ForecastCache:
                 file.write(body)
             unfinished.replace(self._path(key))
         except OSError as error:
-            logger.warning(
-                "forecasts are not cached in %s: %s; the next run asks the service again", self.folder, error
-            )
+            level = logging.DEBUG if self._refused_told else logging.WARNING
+            self._refused_told = True
+            words = "forecasts are not cached in %s: %s; the next run asks the service again"
+            logger.log(level, words, self.folder, error)
             if unfinished is not None:
                 self._remove(unfinished)
             return False

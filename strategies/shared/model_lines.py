@@ -5,7 +5,6 @@ From: the service's model list, or what it told last. To: the cache key, the as-
 """
 
 import contextlib
-import hashlib
 import logging
 import tempfile
 import time
@@ -68,7 +67,7 @@ class ModelLines:
 
     def __init__(self, url: str, memory: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
-        self._file = memory / f"models-{hashlib.sha256(url.encode()).hexdigest()[:16]}.json" if memory else None
+        self._file = memory / "models.json" if memory else None  # of whichever address: digests tell chains apart
         self._clock = clock
         self._list: tuple[float, list[dict[str, Any]]] | None = None
         self._away_told = False
@@ -96,7 +95,7 @@ class ModelLines:
                 raise
             if not self._away_told:
                 self._away_told = True
-                logger.warning("%s. Answers that it gave before are used where there are any.", error)
+                logger.warning("%s. Answers that were given before are used where there are any.", error)
             return recalled
         self._remember(lines)
         return lines

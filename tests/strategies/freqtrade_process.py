@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,10 +22,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PAIRS = {"futures": ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"), "spot": ("BTC/USDT", "ETH/USDT", "SOL/USDT")}
 
 
+def free_port():
+    """Return a port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextlib.contextmanager
-def exchange():
-    """Run the simulated exchange on a free port; yields the port."""
-    command = [sys.executable, "-m", "tools.exchange", "--port", "0", "--days", "1", "--timeframe", "1h"]
+def exchange(datadir=None, port=0):
+    """Run the simulated exchange, on a free port unless told, over stored candles if there are any; yields the port."""
+    market = ("--datadir", str(datadir)) if datadir else ("--days", "1", "--timeframe", "1h")
+    command = [sys.executable, "-m", "tools.exchange", "--port", str(port), *market]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
@@ -95,16 +104,35 @@ class Freqtrade:
 
     def run(self, command, *arguments, timeout=300, **environment):
         """Run one Freqtrade command; returns the finished process, stdout and stderr as one text."""
+        return subprocess.run(
+            **self._process(command, *arguments, **environment), timeout=timeout, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def trading(self, strategy, log, *arguments):
+        """Let a dry-run bot trade until the block ends; yields its process, `log` is a file of its words."""
+        words = ("--strategy", strategy, "--db-url", f"sqlite:///{self.folder}/trades.sqlite", *arguments)
+        with Path(log).open("w") as file:
+            process = subprocess.Popen(**self._process("trade", *words), stdout=file, stderr=file)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
+
+    def _process(self, command, *arguments, **environment):
         argv = [sys.executable, "-m", "freqtrade", command, "-c", self.config, "--userdir", self.folder / "user"]
-        argv += ["--datadir", self.datadir, "--strategy-path", ROOT / "strategies", "--no-color", *arguments]
+        argv += ["--strategy-path", ROOT / "strategies", "--no-color", *arguments]
+        argv += ["--datadir", self.datadir] if command != "trade" else []
         keep = {name: value for name, value in os.environ.items() if not name.startswith("CANDLEWRIGHT_")}
         cache = {"CANDLEWRIGHT_FORECAST_CACHE": self.folder / "cache", "CANDLEWRIGHT_API_KEY": "k" * 32}
         small = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         every = {name: str(value) for name, value in (keep | cache | small | environment).items()}
-        return subprocess.run(
-            [str(part) for part in argv], cwd=self.folder, env=every, timeout=timeout, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+        return {"args": [str(part) for part in argv], "cwd": self.folder, "env": every}
 
     def backtest(self, strategy, *arguments, **environment):
         """Back-test; returns the strategy's part of Freqtrade's result and what it printed."""

@@ -85,7 +85,7 @@ def test_decisions_are_traded_both_ways_cached_and_optimised_without_the_service
         "--spaces", "buy", "sell", "-j", "2", "--random-state", "7", "--disable-param-export", "--print-all",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "Answers that it gave before are used" in done.stdout
+    assert "Answers that were given before are used" in done.stdout
     assert "No forecast" not in done.stdout
     counts = re.findall(r"│ +\d/4 │ +(\d+) │", done.stdout)
     assert len(counts) == 4, done.stdout[-3000:]

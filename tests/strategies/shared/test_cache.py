@@ -104,7 +104,7 @@ def test_a_disk_that_refuses_costs_a_warning_only(tmp_path, caplog, monkeypatch)
     monkeypatch.setattr("pathlib.Path.replace", full)
     assert not ForecastCache(tmp_path / "cache", 10**6).put("key", table(3))
     assert list((tmp_path / "cache").iterdir()) == []
-    assert caplog.text.count("not cached") == 2
+    assert caplog.text.count("not cached") == 2  # one each: a cache says it once
 
 
 def write_and_read(folder, offset, faults):
@@ -153,3 +153,24 @@ def test_a_writer_killed_in_the_middle_leaves_no_answer(tmp_path):
         writer.wait()
     found = ForecastCache(tmp_path, 10**9).get("key")
     assert found is None or found.num_rows == 4_000_000
+
+
+def test_a_full_disk_costs_one_warning_and_no_answer(tmp_path):
+    """A process whose files may not grow (the kernel refuses the write itself) goes on without a cache."""
+    program = (
+        "import pathlib, resource, signal, sys\n"
+        "import numpy, pyarrow\n"
+        "from strategies.shared.cache import ForecastCache\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "cache = ForecastCache(pathlib.Path(sys.argv[1]), 10**9)\n"
+        "big, small = (pyarrow.table({'value': numpy.zeros(rows)}) for rows in (100_000, 100))\n"
+        "print(cache.put('a', big), cache.put('b', big), cache.get('a'), cache.put('c', small))\n"
+        "print(cache.get('c').num_rows)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["False", "False", "None", "True", "100"]
+    assert done.stderr.count("not cached") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c.forecast"]

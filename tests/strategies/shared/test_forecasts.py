@@ -93,7 +93,7 @@ def test_a_service_that_is_away_leaves_a_backtest_what_it_answered_before(make_c
     again = source_of(stub)
     pd.testing.assert_frame_equal(ask(again, frame), before)
     pd.testing.assert_frame_equal(ask(again, frame), before)
-    assert [words for words in warnings_of(caplog) if "gave before are used" in words] == warnings_of(caplog)
+    assert [words for words in warnings_of(caplog) if "given before are used" in words] == warnings_of(caplog)
     assert len(warnings_of(caplog)) == 1
     assert all_missing(ask(again, frame.iloc[:790]))
     assert "No entries will be made" in warnings_of(caplog)[-1]
@@ -113,7 +113,7 @@ def test_a_damaged_model_list_is_none(make_candles, room, damage):
     frame = make_candles(800)
     with running() as stub:
         ask(source_of(stub), frame)
-    (path,) = (room / "cache").glob("models-*.json")
+    (path,) = (room / "cache").glob("models.json")
     path.write_bytes(damage)
     assert all_missing(ask(source_of(stub), frame))
 
