@@ -100,7 +100,9 @@ class Compiler:
         """Return the compiled encoder of this size; takes a quarter of a minute, all of it outside this process."""
         folder = Path(tempfile.mkdtemp(prefix="candlewright-compiled-"))
         try:
-            request = orjson.dumps(asdict(size) | {"precision": self.precision, "parent": os.getpid()}).decode()
+            request = orjson.dumps(
+                asdict(size) | {"precision": self.precision, "parent": os.getpid(), "nice": NICE}
+            ).decode()
             command = [sys.executable, "-m", "nn.service.backends.compiled", request, str(folder)]
             self._process = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(folder)
@@ -159,7 +161,7 @@ def main(arguments: Sequence[str]) -> None:
     request = orjson.loads(arguments[0])
     precision, parent = request.pop("precision"), request.pop("parent")
     end_with(parent)
-    os.nice(NICE)
+    os.nice(request.pop("nice"))
     size = Size(**request)
     torch.set_num_threads(1)
     with torch.no_grad():

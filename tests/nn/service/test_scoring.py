@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nn.data.targets import FORECAST_COLUMNS
+from nn.data.windows import usable_ends
+from nn.service import scoring
 from nn.service.scoring import REASONS, newest_allowed, score
 
 RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -168,3 +170,24 @@ def test_features_are_computed_once_for_two_lines(versions, kit):
     second = score([Blind()], frames, "15m", FORECAST_COLUMNS, known=known)
     same = first.version == 0
     np.testing.assert_array_equal(bits(second)[same], bits(first)[same])
+
+
+def test_sections_leave_no_trace(versions, kit, monkeypatch):
+    """Memory is bounded by sections; where they begin shows in no bit."""
+    frames = [kit.candles(300), kit.candles(280, seed=1)]
+    whole = score(versions, frames, "15m", FORECAST_COLUMNS)
+    for size in (1, 37, 64):
+        monkeypatch.setattr(scoring, "SECTION", size)
+        np.testing.assert_array_equal(bits(score(versions, frames, "15m", FORECAST_COLUMNS)), bits(whole))
+
+
+def test_usable_rows_are_those_of_training(versions, kit):
+    """DQ-4: one rule for both rooms, with holes and bars that Freqtrade filled in."""
+    frame = kit.candles(300).drop(index=[*range(120, 125), 160, 161]).reset_index(drop=True)
+    frame.loc[200:206, ["open", "high", "low", "close"]] = 100.0
+    frame.loc[200:206, "volume"] = 0.0
+    version = versions[0]
+    candles = {name: frame[name].to_numpy() for name in frame}
+    mine = np.flatnonzero(scoring.usable_rows(candles, kit.bar_ms, version))
+    assert mine.tolist() == usable_ends(frame, "15m", version.warmup, version.context_length).tolist()
+    assert 0 < len(mine) < 250

@@ -44,6 +44,7 @@ def no_compiler(monkeypatch, command):
 def test_a_line_is_quickened_once_its_encoder_is_compiled(chain, monkeypatch):
     """From shared to compiled: another digest, the same numbers up to the order of sums, the same bits everywhere."""
     monkeypatch.setattr(compiled, "WORTH", 0)
+    monkeypatch.setattr(compiled, "NICE", 0)
     backends = Backends("auto", "fp32")
     shelf = chain.shelf()
     shelf.backends = backends
