@@ -7,10 +7,10 @@ bare matrix products of the same machine; peak memory of data preparation agains
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -45,11 +45,18 @@ def prepare(n_rows: int, features: str) -> None:
     until = (frames["A/USDT"]["date"].iloc[-1] + pd.Timedelta(minutes=15)).to_pydatetime()
     few = {pair: frame.iloc[:8000] for pair, frame in frames.items()}  # libraries are loaded, caches are made
     make_training_data(few, "15m", few["A/USDT"]["date"].iloc[-1].to_pydatetime(), config, CONTEXT)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before = peak_memory()
     data = make_training_data(frames, "15m", until, config, CONTEXT)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after = peak_memory()
     matrix = sum(each.nbytes for each in data.windows.matrices)
-    print((after - before) * 1024 / MEGABYTE, matrix / MEGABYTE)
+    print((after - before) / MEGABYTE, matrix / MEGABYTE)
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held (Linux)."""
+    said = Path("/proc/self/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in said.splitlines() if line.startswith("VmHWM")))
 
 
 def windows_per_second(model: torch.nn.Module, x: torch.Tensor) -> float:
