@@ -49,7 +49,7 @@ def test_the_startup_covers_warmup_and_context_and_200_hours(name):
 
     strategy = StrategyResolver.load_strategy({"strategy": name, "strategy_path": "strategies", "runmode": "backtest",
                                                "user_data_dir": __import__("pathlib").Path("user_data")})  # fmt: skip
-    context_length = 96  # of the model that is served
+    context_length = 168  # of the direction model, the longer of the two that are served
     base = feature_set(BASE_40, timeframe=strategy.timeframe).warmup
     assert strategy.startup_candle_count >= base + (context_length if name == "NNPredictor" else 0)
     assert strategy.startup_candle_count * pd.Timedelta(strategy.timeframe.replace("m", "min")) >= pd.Timedelta("200h")
@@ -64,7 +64,7 @@ class Provider:
         return self.frame, None
 
 
-@pytest.mark.parametrize(("seconds", "row"), [(0, 9), (1, 9), (899, 9), (-1, 8), (900, None), (-9000, None)])
+@pytest.mark.parametrize(("seconds", "row"), [(0, 9), (1, 9), (899, 9), (-1, 8), (900, 9), (5000, 9), (-9000, None)])
 def test_the_signal_candle_is_the_newest_closed_one(make_candles, seconds, row):
     frame = make_candles(10)
     ordered_at = frame["date"].iloc[-1] + pd.Timedelta("15min") + pd.Timedelta(seconds=seconds)
