@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+BOTH = {"unified_patchtst", "direction"}  # kinds of the lines that decide together
+
+
 @dataclass(frozen=True)
 class Backtest:
     """One finished backtest: where its parts lie."""
@@ -133,20 +136,26 @@ def service_url(home: Home, stack: ExitStack) -> str:
 
 
 def wait_for_model(home: Home, service: Running, seconds: float = 5.0) -> None:
-    """Wait until a line is loaded; a backtest needs its chain, not a champion.
+    """Wait until both lines are loaded that a decision takes; a backtest needs their chains, not champions.
+
+    One alone is told and goes on: a strategy of the user's own may ask for no more.
 
     Raises
     ------
     UserError
-        If none is: a backtest without a single forecast would tell nothing. The message says why and what to do.
+        If there is none: a backtest without a single forecast would tell nothing. The message says why and what to do.
     """
     deadline = time.monotonic() + seconds
     headers = {"X-API-KEY": home.secret("service")}
     while True:
         answer = httpx.get(f"{service.url}/models", headers=headers, timeout=5.0, trust_env=False)
-        if answer.status_code == 200 and answer.json()["lines"]:
+        kinds = {line["kind"] for line in answer.json()["lines"]} if answer.status_code == 200 else set()
+        if kinds >= BOTH:
             return
         if time.monotonic() > deadline:
+            if kinds:
+                say(f"the inference service has no {' or '.join(BOTH - kinds)} line: NNPredictor will not trade")
+                return
             raise UserError(
                 f"the inference service has no model that it may serve ({answer.text.strip()[:300]}); "
                 f"train one with `tools/start.sh train`. The end of {service.log}:\n{tail(Path(service.log))}"
