@@ -21,7 +21,7 @@ from freqtrade_process import Freqtrade, exchange, write_candles
 from stub_service import StubService, running
 
 TARGET = 1.3
-SELECTIVE = "of the stand-in's forecasts: a trade costs Freqtrade 2 ms, so the counts should be alike (default 0.15)"
+SELECTIVE = "of the stand-in's forecasts: trades cost time, so their counts should be alike (default %(default)s)"
 STRATEGIES = ("NNPredictor", "TrendFollower")
 STARTUP = pd.Timedelta("15min") * 800
 
@@ -66,7 +66,7 @@ def main() -> None:
     command = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     command.add_argument("--rows", type=int, default=61_344, help="candles per pair (default %(default)s)")
     command.add_argument("--rounds", type=int, default=3, help="the best of these counts (default %(default)s)")
-    command.add_argument("--strength", type=float, default=0.15, help=SELECTIVE)
+    command.add_argument("--strength", type=float, default=0.13, help=SELECTIVE)
     options = command.parse_args()
     found = measure(options.rows, options.rounds, options.strength)
     best = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
