@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
+from ..registry.aliases import ALIASES, SIGNATURE
 from ..registry.keys import KeyProblem, Keys, read_keys
 from ..registry.manifest import ModelRefused
 from .backends.choice import Backends
@@ -33,7 +34,7 @@ VARIABLE = "CANDLEWRIGHT_REGISTRY"
 PREFIX = {UNIFIED_PATCHTST: "unified", DIRECTION: "direction"}  # of the names of lines, by kind
 DEFAULT_FOLDER = Path("user_data/registry")
 TRY_AGAIN_S = 30.0  # a key that was mended, a disk that answers again
-Stamp = tuple[tuple[str, int, int, int], ...]  # path, inode, size, mtime of each file of a line
+Stamp = dict[str, tuple[int, int, int]]  # inode, size, mtime of each file of a line, by its path in the line's folder
 
 
 @dataclass
@@ -41,9 +42,16 @@ class Place:
     """One line folder: the line that serves, how its files looked last, and why they were refused if they were."""
 
     line: Line | None = None
-    stamp: Stamp | None = None
+    stamp: Stamp = field(default_factory=dict)
     refusal: Refused | None = None
     try_again: float = 0.0  # monotonic seconds; a refused line may be mended without a change of its files
+
+    def changed(self, stamp: Stamp) -> bool:
+        """Tell whether a file changed that decides what serves; after a refusal it may be any that mends it."""
+        if self.line is None or self.refusal is not None:
+            return stamp != self.stamp
+        named = {"", *(each.version for each in self.line.chain), *self.line.aliases.values()}
+        return deciding(stamp, named) != deciding(self.stamp, named)
 
 
 @dataclass
@@ -107,8 +115,9 @@ class Shelf:
         for folder in folders:
             place = self.places.setdefault(folder.name, Place())
             stamp = stamp_of(folder)
-            if stamp != place.stamp or (place.refusal is not None and time.monotonic() >= place.try_again):
-                place.stamp = stamp
+            again = place.refusal is not None and time.monotonic() >= place.try_again
+            changed, place.stamp = place.changed(stamp), stamp
+            if changed or again:
                 place.try_again = time.monotonic() + TRY_AGAIN_S
                 exchange(place, folder, keys, self.serials, self.backends)
             if place.line is not None:
@@ -174,13 +183,21 @@ def said_by(line: Line) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def deciding(stamp: Stamp, folders: set[str]) -> Stamp:
+    """Return the part of a stamp that is of files in these folders of a line, "" for the line's own."""
+    return {path: status for path, status in stamp.items() if path.rpartition("/")[0] in folders}
+
+
 def stamp_of(folder: Path) -> Stamp:
-    """Return what changes when any file of a line does, so that a refused candidate is tried again only then."""
-    found = []
-    for path in sorted(folder.rglob("*")):
+    """Return how the files look that a line is loaded from: its alias file and its versions.
+
+    Judgements and the log of moves lie beside them, and are for the gates: a line is not loaded anew for them.
+    """
+    found: Stamp = {}
+    for path in (folder / ALIASES, folder / SIGNATURE, *sorted(folder.glob("[!.]*/*"))):
         try:
             status = path.stat()
         except OSError:
             continue  # replaced while looking: the next look sees it
-        found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
-    return tuple(found)
+        found[path.relative_to(folder).as_posix()] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found

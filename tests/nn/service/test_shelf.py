@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nn.registry.aliases import ALIASES, SIGNATURE
+from nn.service import shelf as shelf_module
 from nn.service.errors import Refused
 from nn.service.shelf import Shelf
+from nn.service.versions import load_line
 
 
 def test_a_key_file_that_is_removed_stops_reloads_and_no_answer(registry, kit, tmp_path):
@@ -63,3 +65,31 @@ def test_readiness_with_two_lines_needs_a_champion_and_no_refused_line(both_line
     (registry.folder / "direction-15m" / waits / "weights.safetensors").write_bytes(b"x")
     with pytest.raises(Refused, match="direction-15m was refused"):
         registry.shelf().check_ready()
+
+
+def test_a_line_is_loaded_anew_only_for_files_that_it_is_made_of(registry, kit, monkeypatch):
+    """SRV-9: not for judgements, moves, or a version that no alias names yet; for the alias file and what it names."""
+    loads = []
+    monkeypatch.setattr(shelf_module, "load_line", lambda *a, **k: loads.append(a) or load_line(*a, **k))
+    first = registry.add(150)
+    registry.publish(first)
+    shelf = registry.shelf()
+    folder = registry.folder / "unified-15m"
+    assert len(loads) == 1
+    for name in (f"{first}.evaluation.json", f"{first}.evaluation.sig", "moves.jsonl", ".lock"):
+        (folder / name).write_text("something new")
+        shelf.look()
+    second = registry.add(160, 1)
+    shelf.look()
+    assert len(loads) == 1
+    registry.publish(first, second)
+    shelf.look()
+    assert (len(loads), shelf.line_of("15m").aliases["champion"]) == (2, second)
+    weights = folder / second / "weights.safetensors"
+    content = weights.read_bytes()
+    for attempt, written in ((3, b"x" + content), (4, content)):  # broken, which is refused; and mended
+        weights.write_bytes(written)
+        shelf.look()
+        assert (len(loads), len(shelf.refusals())) == (attempt, 0)  # what serves goes on
+    shelf.look()
+    assert len(loads) == 4
