@@ -105,6 +105,13 @@ class FitConfig(Section):
     threads: PositiveInt
 
 
+class SearchSection(Section):
+    """What `nn.search` writes into its winner: how many settings were tried before these, which deflates (EVA-9)."""
+
+    study: str = ""
+    trials: int = Field(default=0, ge=0)
+
+
 class TrainConfig(Section):
     data: DataConfig
     model: ModelConfig
@@ -112,6 +119,7 @@ class TrainConfig(Section):
     direction: DirectionSection
     trading_loss: TradingLossSection
     fit: FitConfig
+    search: SearchSection = SearchSection()
     candidates: tuple[dict[str, dict[str, Any]], ...] = ()  # small layers over this config; inner folds choose one
 
     @model_validator(mode="after")

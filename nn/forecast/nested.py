@@ -37,6 +37,11 @@ class Choice:
     chosen: dict[str, Any]  # the candidate, as the profile writes it; empty where there was none to choose
     scores: tuple[tuple[float, ...], ...] = ()  # log loss by candidate and inner fold; the smallest mean wins
 
+    @property
+    def n_tried(self) -> int:
+        """How many settings were tried before these were taken: by a search and by inner folds (EVA-9)."""
+        return self.config.search.trials + len(self.scores)
+
     def params(self) -> dict[str, str]:
         """Return the choice as parameters of the run."""
         return {"candidate": json.dumps(self.chosen)} if self.scores else {}

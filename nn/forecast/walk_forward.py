@@ -82,13 +82,18 @@ def train_chain(
     after its last whole epoch.
     """
     choices = choose_configs(plan, frames, folds)
-    if plan.side is not None:
+    if plan.side is not None and plan.checkpoints is not None:  # weights come back as checkpoints
         tasks = [
             fold_task(plan.kind, choice.config, plan.timeframe, plan.seed, fold.trained_until, plan.folder(fold),
                       candles=(plan.side.datadir, tuple(frames)))
             for fold, choice in zip(folds, choices, strict=True)
         ]  # fmt: skip
         side_by_side(plan.side, tasks)  # what follows finds every training finished and takes its weights
+        for folder in filter(None, map(plan.folder, folds)):
+            if not any(folder.glob("member-*.safetensors")):
+                progress.say(
+                    f"note: workers left no weights in {folder}; trained here: every node must see that folder"
+                )
     folders, results = [], {}
     for number, (fold, choice) in enumerate(zip(folds, choices, strict=True)):
         progress.begin(number)
@@ -170,7 +175,7 @@ def _train_fold(
         run.register(folder, loaded.manifest)
         # From here on nothing can change the version: it is signed, and judged as it was loaded.
         judged = evaluate_version(
-            loaded, data, frames, fold.valid_from, fold.end, plan.seed, len(choice.scores), progress.say
+            loaded, data, frames, fold.valid_from, fold.end, plan.seed, choice.n_tried, progress.say
         )
         metrics = record(run, judged, folder, plan.keys)
     if checkpoints is not None:

@@ -66,7 +66,7 @@ def search(options: argparse.Namespace) -> Path:
         raise LookupError(f"no trial of study {task['study']['name']} was completed: {'; '.join(sorted(errors))}")
     folder = options.out / task["study"]["name"]
     folder.mkdir(parents=True, exist_ok=True)
-    text = profile(task["study"]["name"], found)
+    text = profile(task["study"]["name"], found, task["config"]["search"]["trials"])
     written = [json.dumps(vars(trial)) for trial in trials]
     (folder / "trials.jsonl").write_text("\n".join(written) + "\n")
     (folder / "best.yaml").write_text(text)

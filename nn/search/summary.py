@@ -103,15 +103,22 @@ def table(trials: Sequence[Trial], found: Summary | None, rows: int = 10) -> Tab
     return made
 
 
-def profile(study: str, found: Summary) -> str:
-    """Return the winner as a training profile, with what it is worth above it."""
+def profile(study: str, found: Summary, n_before: int = 0) -> str:
+    """Return the winner as a training profile that says how many were tried, with what it is worth above it.
+
+    Parameters
+    ----------
+    n_before : int
+        Trials of earlier searches whose winner this one began with.
+    """
     head = [
         f"# Over the profiles of the search: trial {found.best.number} of study {study}, {found.n_trials} trials.",
         f"# Net return of a day on the inner folds {found.best.value:+.6f}; deflated Sharpe ratio"
         f" {_known(found.deflated_sharpe)}, probability of overfitting {_known(found.pbo)}.",
         f"# The trial repeats bit for bit with seed {found.best.seed}.",
     ]
-    return "\n".join(head) + "\n\n" + yaml.safe_dump(layer_of(found.best.parameters), sort_keys=True)
+    layer = layer_of(found.best.parameters) | {"search": {"study": study, "trials": n_before + found.n_trials}}
+    return "\n".join(head) + "\n\n" + yaml.safe_dump(layer, sort_keys=True)
 
 
 def _known(value: float | None) -> str:

@@ -1,10 +1,20 @@
 """A module of tasks that workers find and this process does not; a small market."""
 
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+
+from nn.forecast import walk_forward
+from nn.forecast.config import load_config
+from nn.forecast.progress import TrainingProgress
+from nn.forecast.walk_forward import Plan, data_end, schedule, train_chain
+from nn.registry.manifest import Keys
+from nn.registry.store import Store
 
 
 @pytest.fixture
@@ -69,3 +79,32 @@ def write_market(tmp_path):
         return folder
 
     return write
+
+
+def manifests(folders):
+    """Return the manifests to the byte; they hold the weights' SHA-256."""
+    return [(folder / "manifest.json").read_bytes() for folder in folders]
+
+
+@pytest.fixture
+def chain(candles, tmp_path, monkeypatch):
+    """Train a chain of two versions of what a search of 30 trials found; return their folders."""
+    judge = partial(walk_forward.evaluate_version, baselines=("last_value", "last_direction"))
+    monkeypatch.setattr(walk_forward, "evaluate_version", judge)
+    profile = tmp_path / "best.yaml"
+    profile.write_text("fit: {epochs: 1, patience: 1, train_stride: 32}\nsearch: {study: mine, trials: 30}\n")
+    config = load_config(["test", profile])
+    frames = {PAIR: candles.tail(2200).reset_index(drop=True)}
+    folds = schedule(data_end(frames, "15m", None), 2, timedelta(days=1), "15m")
+
+    def train(name, side=None):
+        folder = tmp_path / name
+        folder.mkdir()
+        torch.set_num_threads(1)
+        store = Store(f"sqlite:///{folder}/mlflow.db", "chain")
+        keys, checkpoints = Keys(b"k" * 32), folder / "checkpoints"
+        plan = Plan("chain", "15m", config, 7, folder / "registry", keys, checkpoints=checkpoints, side=side)
+        with TrainingProgress(2, 1) as progress:
+            return train_chain(plan, frames, folds, store, progress)
+
+    return train

@@ -1,12 +1,15 @@
 """EVA-9: every trial counts against the winner, those that were given up too."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 import yaml
 
 from nn.evaluation.overfitting import backtest_overfitting, deflated_sharpe_of
+from nn.forecast.config import load_config
+from nn.forecast.nested import choose
 from nn.search.study import Trial
 from nn.search.summary import profile, summarise
 
@@ -56,4 +59,12 @@ def test_the_winner_is_a_profile_with_its_worth_above_it():
     text = profile("mine", summarise(trials()))
     assert "12 trials" in text
     assert "deflated Sharpe ratio" in text
-    assert yaml.safe_load(text) == {"fit": {"learning_rate": 0.1}}
+    assert yaml.safe_load(text) == {"fit": {"learning_rate": 0.1}, "search": {"study": "mine", "trials": 12}}
+
+
+def test_trials_behind_a_winner_reach_the_training_and_those_of_earlier_searches_count(tmp_path):
+    path = tmp_path / "best.yaml"
+    path.write_text(profile("mine", summarise(trials()), n_before=20))
+    (choice,) = choose("unified_patchtst", load_config(["test", path]), {}, "15m", 7, [None], 0, timedelta(days=1))
+    assert choice.n_tried == 32
+    assert replace(choice, scores=((0.7,), (0.8,))).n_tried == 34
