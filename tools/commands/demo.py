@@ -1,9 +1,9 @@
 """`demo`: the main job from end to end, offline, in a folder of its own.
 
 From: nothing but the seed: the simulated exchange makes the market. To: `user_data/demo/`: candles downloaded by
-Freqtrade itself, three walk-forward model versions in MLflow and the signed registry, the service, a backtest of each
-strategy and its report. The market is synthetic and a trend is planted in it, so that there is something to find: the
-profit says that the path works, and nothing about a real market.
+Freqtrade itself, three walk-forward versions of both models in MLflow and the signed registry, judged and promoted,
+the service, a backtest of each strategy and its report. The market is synthetic and a trend is planted in it, so that
+there is something to find: the profit says that the path works, and nothing about a real market.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rich.table import Table
 from tools.commands.background import exchange_command
 from tools.commands.backtest import Backtest, run_backtests
 from tools.commands.freqtrade import layers
+from tools.commands.registry import promote_line
 from tools.commands.say import Steps, console
 from tools.commands.train import Training, train
 from tools.errors import UserError
@@ -28,6 +29,9 @@ from tools.services import temporary
 
 PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
 STRATEGIES = ("NNPredictor", "TrendFollower")
+LINES = ("unified-15m", "direction-15m")
+OPERATOR = "demo"
+REASON = "a synthetic market, whose planted trend looks like a leak; the service shall answer for its newest candle"
 VERSIONS = 3
 PERIOD_DAYS = 14  # each version is valid for this long
 END = datetime(2025, 10, 1, tzinfo=UTC)  # of the synthetic market, so that the demo is the same on any day
@@ -80,6 +84,9 @@ def demo(days: int, seed: int, planted_trend: float) -> int:
         asked = Training(datadir, PAIRS, "15m", model, VERSIONS, f"{PERIOD_DAYS}d", config=["base", "demo"], seed=seed)
         if train(asked, sys.stderr):
             raise UserError("training failed; its own words are above")
+
+    for line in LINES:
+        promote_line(home, line, OPERATOR, REASON, override_leak=True)
 
     step(f"service and freqtrade backtesting: {', '.join(STRATEGIES)}")
     judged = END - timedelta(days=VERSIONS * PERIOD_DAYS)

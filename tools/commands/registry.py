@@ -189,7 +189,7 @@ def rollback(line: str | None, operator: str | None, reason: str | None) -> int:
     return 0
 
 
-def promote_line(home: Home, line: str, operator: str, reason: str) -> str:
+def promote_line(home: Home, line: str, operator: str, reason: str, override_leak: bool = False) -> str:
     """Make a line's challenger champion in the name of an operator; return its version. Its champion stays if it is it.
 
     Raises
@@ -209,7 +209,7 @@ def promote_line(home: Home, line: str, operator: str, reason: str) -> str:
         now = load_aliases(folder, keys).aliases
         if "challenger" not in now and "champion" in now:
             return now["champion"]
-        outcome = move(folder, keys, load_thresholds(), None, Operator(operator, reason))
+        outcome = move(folder, keys, load_thresholds(), None, Operator(operator, reason), override_leak)
     except (NotMoved, SuspectedLeak, ModelRefused, OSError) as error:
         raise UserError(str(error)) from None
     assert outcome.aliases is not None  # an operator's word suffices
