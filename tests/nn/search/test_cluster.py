@@ -15,8 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nn.forecast.walk_forward import Side
 from nn.search.cluster import ClusterProblem, head_command, is_loopback
 from nn.search.workers import run_tasks
+
+from .conftest import manifests
 
 HERE = Path(__file__).parent
 NODE = ("--num-cpus=1", "--object-store-memory=80000000", "--include-log-monitor=false", "--block")
@@ -104,8 +107,14 @@ def two_nodes(monkeypatch):
 
 @needs_ray
 @pytest.mark.e2e
-def test_two_nodes_give_what_local_processes_give_and_the_loss_of_one_changes_nothing(two_nodes, tmp_path, capfd):
+def test_two_nodes_give_what_local_processes_give_and_the_loss_of_one_changes_nothing(
+    two_nodes, tmp_path, capfd, chain, candles, write_market
+):
     address, head, second = two_nodes
+    side = Side(write_market(candles.tail(2200).reset_index(drop=True)), 2, address)
+    assert manifests(chain("cluster", side)) == manifests(chain("here"))  # TRN-12: the folds of a chain
+    assert "trained here" not in " ".join(capfd.readouterr().err.split())
+
     tasks = [{"seed": seed, "folder": str(tmp_path / "both"), "wait_s": 1.0} for seed in range(4)]
     (tmp_path / "both").mkdir()
     on_cluster = run_tasks("search_tasks:on_a_node", tasks, address=address, on_done=quiet)
