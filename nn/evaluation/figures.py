@@ -75,6 +75,8 @@ def figures(forecast: Forecast, outcomes: Outcomes) -> Iterator[Figure]:
         true = np.where(known, label, 0).astype(np.int64)
         confusion = one_hot(true * 3 + forecast.classes[:, index], 9, known)
         yield Figure(f"class_accuracy_{horizon}", confusion, class_accuracy)
+        yield Figure(f"over_majority_{horizon}", confusion, over_majority)
+        yield Figure(f"argmax_macro_f1_{horizon}", confusion, macro_f1)
         if forecast.balanced is not None:
             confusion = one_hot(true * 3 + forecast.balanced[:, index], 9, known)
         yield Figure(f"macro_f1_{horizon}", confusion, macro_f1)
@@ -133,6 +135,12 @@ def one_hot(code: NDArray[np.int64], n_codes: int, known: Bools) -> NDArray[np.f
 def class_accuracy(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of rows on the diagonal, of confusions (..., 9): true class first, then the answered one."""
     return ratio(confusion[..., [0, 4, 8]].sum(-1), confusion.sum(-1))
+
+
+def over_majority(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share on the diagonal of confusions (..., 9) less that of the class that came most often."""
+    table = confusion.reshape(*confusion.shape[:-1], 3, 3)
+    return class_accuracy(confusion) - ratio(table.sum(-1).max(-1), confusion.sum(-1))
 
 
 def macro_f1(confusion: NDArray[np.float64]) -> NDArray[np.float64]:

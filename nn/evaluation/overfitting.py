@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EULER = 0.5772156649015329
+EQUAL = 1e-12  # deviation over size at which returns are all equal but for rounding
 COMBINATIONS_AT_ONCE = 4096  # rows of the table worked on at a time
 
 
@@ -73,25 +74,45 @@ def deflated_sharpe(
     return probabilistic_sharpe(sharpe, n_periods, skewness, kurtosis, benchmark)
 
 
-def deflated_sharpe_of(returns: ArrayLike, trial_sharpes: ArrayLike) -> float:
-    """Return `deflated_sharpe` of returns, given the Sharpe ratios per period of all tries, their own included.
+def sharpe_ratio(returns: ArrayLike) -> float | None:
+    """Return mean over deviation per period; None of fewer than 2 returns, or of returns that are all equal."""
+    values = _finite("returns", returns)
+    deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+    if deviation <= EQUAL * np.abs(values).max(initial=0.0):
+        return None
+    return float(values.mean() / deviation)
+
+
+def deflated_sharpe_of(returns: ArrayLike, trial_sharpes: ArrayLike, n_more: int = 0) -> float | None:
+    """Return `deflated_sharpe` of returns; None where nobody can say, since a number might pass for one.
+
+    That is so for fewer than 3 returns, for returns that are all equal, for moments that leave the ratio no spread, and
+    when there were several tries but the ratio of one alone is known: nothing tells how far they lie apart.
+
+    Parameters
+    ----------
+    trial_sharpes : array
+        Sharpe ratios per period of all tries, that of `returns` included; at least one.
+    n_more : int
+        Tries whose ratios were not kept, such as the trials of a search.
 
     Raises
     ------
     ValueError
-        For fewer than 3 returns, returns that are all equal or not finite, or no tries.
+        For values that are not finite, or no tries.
     """
     values, tries = _finite("returns", returns), _finite("trial_sharpes", trial_sharpes)
-    if len(values) < 3 or len(tries) < 1:
-        raise ValueError(f"{len(values)} returns and {len(tries)} tries, expected at least 3 and 1")
-    deviation = values.std(ddof=1)
-    if deviation <= 1e-15 * np.abs(values).max():
-        raise ValueError("all returns are equal: they have no Sharpe ratio")
+    if len(tries) < 1 or n_more < 0:
+        raise ValueError(f"{len(tries)} tries and {n_more} more, expected at least 1 and 0")
+    ratio, n_tries = sharpe_ratio(values), len(tries) + n_more
+    if ratio is None or len(values) < 3 or (len(tries) == 1 and n_tries > 1):
+        return None
     z = (values - values.mean()) / values.std()
+    skewness, kurtosis = float((z**3).mean()), float((z**4).mean())
+    if not 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2 > 0:
+        return None
     variance = float(tries.var(ddof=1)) if len(tries) > 1 else 0.0
-    return deflated_sharpe(
-        float(values.mean() / deviation), len(values), float((z**3).mean()), float((z**4).mean()), len(tries), variance
-    )
+    return deflated_sharpe(ratio, len(values), skewness, kurtosis, n_tries, variance)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .figures import HORIZONS
-from .verdict import DECISION_HORIZONS, Evaluation
+from .verdict import Evaluation
 
 CLASSES = ("up", "down", "flat")
+DRAWN = ("1h", "4h")
 
 
 def pictures(found: Evaluation) -> Iterator[tuple[str, Figure]]:
-    """Yield file name and figure of every picture; of a period without rows there is none."""
-    if not found.rows:
+    """Yield file name and figure of every picture; of a period that could not be judged there is none."""
+    if not found.metrics:
         return
     overview = Figure(figsize=(13, 9))
     overview.subplots_adjust(left=0.12, right=0.98, top=0.95, bottom=0.09, hspace=0.3, wspace=0.25)
@@ -36,7 +37,7 @@ def pictures(found: Evaluation) -> Iterator[tuple[str, Figure]]:
 def coefficients(axes: Axes, found: Evaluation) -> None:
     """Draw the IC of every forecaster at 1h and 4h, with its 95 % interval."""
     everyone = {"network": found.metrics, **found.baselines}
-    for offset, horizon, color in zip((-0.15, 0.15), DECISION_HORIZONS, ("tab:blue", "tab:orange"), strict=True):
+    for offset, horizon, color in zip((-0.15, 0.15), DRAWN, ("tab:blue", "tab:orange"), strict=True):
         for place, figures in enumerate(everyone.values()):
             if (interval := figures.get(f"ic_{horizon}")) is not None:
                 axes.plot([interval.low, interval.high], [place + offset] * 2, color=color)
@@ -62,7 +63,8 @@ def profit(axes: Axes, found: Evaluation) -> None:
     """Draw the mean profit after costs by strength of the forecast."""
     names = [row["bucket"] for row in found.buckets]
     value, low, high = (
-        np.array([row[f"mean_profit{end}"] for row in found.buckets], dtype=np.float64) for end in ("", "_low", "_high")
+        np.array([row.get(f"mean_profit{end}", np.nan) for row in found.buckets], dtype=np.float64)
+        for end in ("", "_low", "_high")
     )
     axes.errorbar(range(len(names)), value, np.maximum([value - low, high - value], 0), fmt="o")
     axes.axhline(0, color="0.8", linewidth=1)
@@ -72,7 +74,7 @@ def profit(axes: Axes, found: Evaluation) -> None:
 
 def stability(axes: Axes, found: Evaluation) -> None:
     """Draw the IC by month and by regime."""
-    for horizon in DECISION_HORIZONS:
+    for horizon in DRAWN:
         ic = [row.get(f"ic_{horizon}", np.nan) for row in found.stability]
         axes.plot(range(len(ic)), ic, "o-", label=horizon)
     axes.axhline(0, color="0.8", linewidth=1)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..baselines.rows import Floats, Forecast
 from ..data.target_table import ROUND_TRIP_COST
 from .figures import Figure, Judge, Outcomes, share
-from .overfitting import backtest_overfitting, deflated_sharpe
+from .overfitting import backtest_overfitting, deflated_sharpe_of, sharpe_ratio
 from .regimes import REGIMES
 
 FOUR_HOURS = 2  # index among the horizons
@@ -66,12 +66,6 @@ def trade(
     return Trades(returns, votes.argmax(1), int(active.sum()))
 
 
-def sharpe(returns: Floats) -> float:
-    """Return mean over deviation per step; 0 of an account that never moved."""
-    deviation = returns.std(ddof=1) if len(returns) > 1 else 0.0
-    return float(returns.mean() / deviation) if deviation > 0 else 0.0
-
-
 def drawdown(returns: Floats) -> float:
     """Return the deepest fall of the account below its height so far, 0..1."""
     equity = np.concatenate([[1.0], np.cumprod(1 + np.asarray(returns, dtype=np.float64))])
@@ -94,22 +88,19 @@ def trading_figures(network: Trades, candidates: Mapping[str, Trades], n_searche
     if not len(returns):
         return {"trades": 0.0}
     by_regime = [drawdown(returns[network.regimes == regime]) for regime in range(len(REGIMES))]
-    ratio = sharpe(returns)
+    ratio = sharpe_ratio(returns)
     found = {
         "trades": float(network.count),
         "net_return": float(np.prod(1 + returns) - 1),
         "max_drawdown": drawdown(returns),
         "worst_regime_drawdown": max(by_regime),
-        "sharpe": ratio * math.sqrt(STEPS_A_YEAR),
+        "sharpe": 0.0 if ratio is None else ratio * math.sqrt(STEPS_A_YEAR),
         "trials": float(len(candidates) + n_searched),
     }
-    tried = np.array([sharpe(each.returns) for each in candidates.values()])
-    if returns.std() > 0 and len(returns) > 2:
-        z = (returns - returns.mean()) / returns.std()
-        found["deflated_sharpe"] = deflated_sharpe(
-            ratio, len(returns), float((z**3).mean()), float((z**4).mean()), len(tried) + n_searched,
-            float(tried.var(ddof=1)) if len(tried) > 1 else 0.0,
-        )  # fmt: skip
+    tried = [sharpe_ratio(each.returns) or 0.0 for each in candidates.values()]
+    deflated = deflated_sharpe_of(returns, tried, n_searched)
+    if deflated is not None:
+        found["deflated_sharpe"] = deflated
     table = np.stack([each.returns for each in candidates.values()], axis=1)
     blocks = min(16, len(table) // 4 // 2 * 2)  # at least 4 steps a block
     if blocks >= 4 and table.shape[1] >= 2:
@@ -127,13 +118,15 @@ def profit_by_bucket(
     came, score = outcomes.returns[:, FOUR_HOURS], forecast.score[:, FOUR_HOURS]
     known = np.isfinite(came) & (score != 0)
     profit = np.where(known, np.sign(score) * np.nan_to_num(came) - ROUND_TRIP_COST, 0.0)
-    found: list[dict[str, float | str]] = []
+    row: dict[str, float | str]
+    found = []
     for number, name in enumerate(BUCKETS):
         chosen = known & (buckets == number)
         if not chosen.any():
             continue
         mean = judge.interval(Figure(name, np.stack([profit * chosen, chosen], axis=1).astype(np.float64), share))
         right = float((np.sign(score[chosen]) == np.sign(came[chosen])).mean())
-        found.append({"bucket": name, "rows": float(chosen.sum()), "right": right, "mean_profit": mean.value,
-                      "mean_profit_low": mean.low, "mean_profit_high": mean.high})  # fmt: skip
+        row = {"bucket": name, "rows": float(chosen.sum()), "right": right, "mean_profit": mean.value}
+        ends = {"mean_profit_low": mean.low, "mean_profit_high": mean.high}
+        found.append(row | {end: value for end, value in ends.items() if np.isfinite(value)})
     return found

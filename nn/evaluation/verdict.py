@@ -5,13 +5,14 @@ From: a `Judged` period. To: the signed judgement beside the version, MLflow, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from ..registry.thresholds import Thresholds, load_thresholds
 from .bootstrap import Interval, percentiles
 from .drift import DRIFTED, drifted
 from .figures import HORIZONS, Judge, calibration_sums, one_hot
@@ -20,18 +21,10 @@ from .judged import NETWORK, Judged
 from .regimes import REGIMES
 from .trading import DEFAULT_STRENGTH, STRENGTHS, Trades, profit_by_bucket, trade, trading_figures
 
-DECISION_HORIZONS = ("1h", "4h")
-MACRO_F1_MARGIN = 0.01  # PRM-1
-LEAK_ACCURACY = 0.55  # PRM-3
-GATED = tuple(f"{name}_{h}" for name in ("ic", "macro_f1", "volatility_r2") for h in DECISION_HORIZONS)
 LEAST_ROWS = 20  # of a month or regime that gets a line of its own
 LOWER_IS_BETTER = ("ece", "brier")
 
 Figures = dict[str, float]
-
-
-class SuspectedLeak(ValueError):
-    """Right more often than an honest forecaster of this market is; raised by those who may not go on (PRM-3)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +47,7 @@ class Evaluation:
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)  # true class down, answered across
     inputs: Figures = field(default_factory=dict)  # population stability index
     differences: dict[str, Interval] = field(default_factory=dict)  # network less best baseline, same resamples
+    asked: tuple[str, ...] = ()  # figures that promotion asks for
 
     def figures(self) -> Figures:
         """Return the network's figures and their intervals, flat; what is not a number is left out."""
@@ -84,7 +78,7 @@ class Evaluation:
         """Return rows, the network's figures, the best baselines' as best_NAME, trading: what a run's metrics hold."""
         best = {f"best_{name}": value for name, (_, value) in self.best.items()}
         told = {f"{who}_{name}": each.value for who, found in self.baselines.items()
-                for name, each in found.items() if name in (*GATED, "accuracy_1h", "accuracy_4h")}  # fmt: skip
+                for name, each in found.items() if name in self.asked}  # fmt: skip
         return {"rows": float(self.rows), **self.figures(), **finite(best | told | self.trading)}
 
     def document(self) -> dict[str, Any]:
@@ -106,7 +100,13 @@ class Evaluation:
 
 
 def evaluate(
-    judged: Judged, begin: datetime, end: datetime, block: float, seed: int = 7, n_searched: int = 0
+    judged: Judged,
+    begin: datetime,
+    end: datetime,
+    block: float,
+    seed: int = 7,
+    n_searched: int = 0,
+    thresholds: Thresholds | None = None,
 ) -> Evaluation:
     """Return the judgement of rows that close in [begin, end).
 
@@ -116,23 +116,22 @@ def evaluate(
         Mean length of a block of the bootstrap, in moments: at least as long as labels overlap.
     n_searched : int
         Trials of a search before this version was chosen (they deflate its Sharpe ratio).
+    thresholds : Thresholds, optional
+        Those of `configs/nn/gates.yaml` unless given: verdict and gates measure by one file.
     """
-    if not len(judged):
-        reason = "no candle of the period could be scored"
-        return Evaluation(begin, end, 0, {}, {}, {"trades": 0.0}, False, False, (reason,), {})
+    thresholds = thresholds or load_thresholds()
+    if reason := unfit(judged):
+        return Evaluation(begin, end, len(judged), {}, {}, {"trades": 0.0}, False, False, (reason,), {})
     judge = Judge(judged.outcomes.times, block, seed)
     found = {name: judge.of(forecast, judged.outcomes) for name, forecast in judged.forecasts.items()}
     network = found.pop(NETWORK)
     best = dict(best_baselines(network, found))
-    losses = list(not_beaten(network, best))
-    leaks = [h for h in DECISION_HORIZONS if (a := network.get(f"accuracy_{h}")) and a.value > LEAK_ACCURACY]
-    reasons = [
-        f"SuspectedLeak: the side was right in {network[f'accuracy_{h}']} of all moves at {h}, honest forecasters stay"
-        f" below {LEAK_ACCURACY}"
-        for h in leaks
-    ]
-    reasons += losses or ["beats or equals the best baseline in every figure that promotion asks for"]
     forecast = judged.forecasts[NETWORK]
+    needed = gated(thresholds, forecast.log_volatility is not None)
+    losses = [*not_beaten(network, best, thresholds, needed), *not_judged(found, thresholds)]
+    leaks = list(too_good(network, thresholds))
+    reasons = [f"SuspectedLeak: {sentence}" for sentence in leaks]
+    reasons += losses or ["beats or equals the best baseline in every figure that promotion asks for"]
     return Evaluation(
         begin=begin,
         end=end,
@@ -149,13 +148,51 @@ def evaluate(
         calibration=calibration_curves(judged),
         confusion=confusions(judged),
         inputs=judged.stability,
-        differences=differences(judged, judge, best),
+        differences=differences(judged, judge, best, needed),
+        asked=(*needed, *(f"accuracy_{h}" for h in thresholds.leak_horizons)),
     )
 
 
-def differences(judged: Judged, judge: Judge, best: Mapping[str, tuple[str, float]]) -> dict[str, Interval]:
+def unfit(judged: Judged) -> str:
+    """Return why a period cannot be judged, nothing if it can: rows left out would flatter whoever could not answer."""
+    if not len(judged):
+        return "no candle of the period could be scored"
+    broken = np.zeros(len(judged), dtype=bool)
+    for part in judged.forecasts[NETWORK].parts:
+        if part is not None:
+            broken |= ~np.isfinite(part).reshape(len(judged), -1).all(1)
+    return f"the network's answer to {broken.sum()} of {len(judged)} candles is not a number" if broken.any() else ""
+
+
+def gated(thresholds: Thresholds, answers_volatility: bool) -> tuple[str, ...]:
+    """Return the names of the figures in which the best baseline must not be better."""
+    names = [f"{name}_{h}" for name in ("ic", "macro_f1") for h in thresholds.horizons]
+    if answers_volatility:
+        names += [f"volatility_r2_{h}" for h in thresholds.volatility_horizons]
+    return tuple(names)
+
+
+def too_good(network: Mapping[str, Interval], thresholds: Thresholds) -> Iterator[str]:
+    """Yield a sentence for each figure that no honest forecaster of these markets reaches (PRM-3)."""
+    for h in thresholds.leak_horizons:
+        side, classes = network.get(f"accuracy_{h}"), network.get(f"over_majority_{h}")
+        if side is not None and side.value > thresholds.leak_accuracy:
+            yield (
+                f"the side was right in {side} of all moves at {h}, honest forecasters stay below"
+                f" {thresholds.leak_accuracy}"
+            )
+        if classes is not None and classes.value > thresholds.leak_over_majority:
+            yield (
+                f"the class at {h} was right in {classes} more rows than the most frequent class, honest forecasters"
+                f" stay below {thresholds.leak_over_majority}"
+            )
+
+
+def differences(
+    judged: Judged, judge: Judge, best: Mapping[str, tuple[str, float]], names: Sequence[str]
+) -> dict[str, Interval]:
     """Return, for the figures that promotion asks for, the network's less the best baseline's on the same resamples."""
-    asked = {name: best[name][0] for name in GATED if name in best}
+    asked = {name: best[name][0] for name in names if name in best}
     sought = {NETWORK, *asked.values()}
     by_name = {
         who: {figure.name: figure for figure in figures_of(judged.forecasts[who], judged.outcomes)} for who in sought
@@ -180,12 +217,23 @@ def best_baselines(
             yield name, (who, values[who])
 
 
-def not_beaten(network: Mapping[str, Interval], best: Mapping[str, tuple[str, float]]) -> Iterator[str]:
+def not_judged(baselines: Mapping[str, Mapping[str, Interval]], thresholds: Thresholds) -> Iterator[str]:
+    """Yield a sentence for each baseline that must stand beside the network and does not (PRM-2)."""
+    for name in thresholds.baselines:
+        if name not in baselines:
+            yield f"baseline {name} was not judged"
+
+
+def not_beaten(
+    network: Mapping[str, Interval],
+    best: Mapping[str, tuple[str, float]],
+    thresholds: Thresholds,
+    needed: Sequence[str],
+) -> Iterator[str]:
     """Yield a sentence for each figure that is not good enough beside the best baseline's (PRM-1, PRM-2)."""
-    for name in GATED:
+    for name in needed:
         if name not in network:
-            if not name.startswith("volatility"):
-                yield f"{name} could not be measured"
+            yield f"{name} could not be measured"
             continue
         if name not in best:
             yield f"{name} of no baseline could be measured"
@@ -195,11 +243,12 @@ def not_beaten(network: Mapping[str, Interval], best: Mapping[str, tuple[str, fl
             yield f"{name} of {network[name]} does not beat {value:.3f} of {who}"
     margins = [
         network[name].value - best[name][1]
-        for name in (f"macro_f1_{h}" for h in DECISION_HORIZONS)
+        for name in (f"macro_f1_{h}" for h in thresholds.horizons)
         if name in network and name in best
     ]
-    if margins and 0 <= np.mean(margins) < MACRO_F1_MARGIN:
-        yield f"macro-F1 is {np.mean(margins):.3f} above the best baseline, expected at least {MACRO_F1_MARGIN}"
+    least = thresholds.macro_f1_margin
+    if margins and 0 <= np.mean(margins) < least:
+        yield f"macro-F1 is {np.mean(margins):.3f} above the best baseline, expected at least {least}"
 
 
 def traded(judged: Judged, n_searched: int) -> Figures:

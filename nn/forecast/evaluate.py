@@ -42,13 +42,13 @@ from ..evaluation.judged import NETWORK, Judged
 from ..evaluation.regimes import RegimeLimits
 from ..evaluation.tables import table
 from ..evaluation.trading import buckets_of, strength_limits
-from ..evaluation.verdict import Evaluation, SuspectedLeak, evaluate
+from ..evaluation.verdict import Evaluation, evaluate
 from ..models.build import Forecaster, build_model
 from ..models.losses import RETURNS
 from ..registry.manifest import LoadedVersion, Manifest
-from .dataset import Samples, TrainingData
+from .dataset import Samples, TrainingData, cut
 
-__all__ = ["Evaluation", "SuspectedLeak", "evaluate_version", "forecast_rows", "judge_version", "table"]
+__all__ = ["Evaluation", "evaluate_version", "forecast_rows", "judge_version", "table"]
 
 BATCH = 1024
 STRIDE = 4  # bars between the train and validation rows from which limits are read
@@ -102,11 +102,14 @@ def judge_version(
 ) -> Judged:
     """Return what the version and the baselines say of every candle that closes in [begin, end), and what came.
 
+    Candles that close after `end` are cut off first: labels that reach beyond it count as unknown, so the same period
+    has the same figures whenever it is judged, and a period that is sealed afterwards stays so.
+
     Raises
     ------
     ValueError
-        If `begin` is before the version is valid, or the pairs are not those it learned from: such figures would not
-        be out of sample, or not of the version.
+        If `begin` is before the version is valid, or pairs or `data` are not those it learned from: such figures would
+        not be out of sample, or not of the version.
     """
     manifest = loaded.manifest
     if begin < manifest.valid_from:
@@ -116,6 +119,12 @@ def judge_version(
         )
     if tuple(frames) != data.pairs:
         raise ValueError(f"candles are of {', '.join(frames)}, the version learned from {', '.join(data.pairs)}")
+    if data.fingerprint != manifest.data_fingerprint:
+        raise ValueError(
+            f"{manifest.version} learned from candles with fingerprint {manifest.data_fingerprint[:12]}, the baselines"
+            f" would from others, with {data.fingerprint[:12]}"
+        )
+    frames = {pair: cut(frame, data.timeframe, end) for pair, frame in frames.items()}
     period = scored_period(data, frames, lambda frame: forecast_rows(loaded, frame, begin, end))
     learned = data.train.every(STRIDE)
     train = training_rows(data, learned)

@@ -29,7 +29,7 @@ from ..registry.files import ModelRefused
 from ..registry.keys import Keys, read_keys
 from ..registry.manifest import LoadedVersion, load_aliases, load_version
 from .config import DataConfig
-from .dataset import TrainingData, make_training_data
+from .dataset import TrainingData, cut, make_training_data
 from .evaluate import block_of, forecast_rows, judge_version, scored_period
 from .schedule import data_end
 
@@ -154,6 +154,7 @@ def permute(asked: Asked, loaded: LoadedVersion, frames: Frames, n: int) -> int:
     """Print what logistic regression finds in permuted labels; 0 when that is nothing, 3 when it is something."""
     data = training_data_of(loaded, frames, asked.validation_share)
     (begin, end), *_ = periods([loaded], frames, asked.end)
+    frames = {pair: cut(frame, data.timeframe, end) for pair, frame in frames.items()}
     period = scored_period(data, frames, lambda frame: forecast_rows(loaded, frame, begin, end))
     found = permutation_test(
         fit_logistic, data, period.rows, period.outcomes, n, asked.seed, lambda done: _say(f"permutation {done}/{n}")

@@ -18,7 +18,7 @@ from .files import ModelRefused, folder_lock, read_plain
 from .keys import Keys
 from .signature import check_signature, replace_signed
 
-LIMIT = 4 << 20  # bytes
+LIMIT = 1 << 20  # bytes; figures of ten forecasters are 40 kB
 Figures = dict[str, float]
 
 
@@ -82,6 +82,9 @@ def write_evaluation(line_folder: str | Path, version: str, payload: Mapping[str
     if not (folder / version).is_dir():
         raise ModelRefused(f"{folder} has no version {version!r}, so nothing can be said of it")
     found = _checked(path, lambda: Evaluation.model_validate(dict(payload)), folder.name, version)
+    content = found.model_dump_json(indent=1).encode() + b"\n"
+    if len(content) > LIMIT:
+        raise ModelRefused(f"{path} would have {len(content)} bytes, expected at most {LIMIT}: nobody could read it")
     with folder_lock(folder):
         before = None
         if path.exists():
@@ -89,7 +92,7 @@ def write_evaluation(line_folder: str | Path, version: str, payload: Mapping[str
                 before = _read(path, signature_path, keys)
             except ModelRefused:  # changed by somebody, or its key is gone: replaced, never signed again
                 before = None
-        replace_signed(path, signature_path, before, found.model_dump_json(indent=1).encode() + b"\n", keys)
+        replace_signed(path, signature_path, before, content, keys)
     return path
 
 

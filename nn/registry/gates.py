@@ -7,6 +7,7 @@ A figure that is missing fails its gate and is named: what nobody measured was n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -18,6 +19,10 @@ from .manifest import Manifest
 from .thresholds import Thresholds
 
 LEAK = "PRM-3 leak"
+RANGES = {  # of figures by the beginning of their names: a number outside is a mistake, not a merit
+    "ic_": (-1.0, 1.0), "macro_f1_": (0.0, 1.0), "volatility_r2_": (-math.inf, 1.0), "accuracy_": (0.0, 1.0),
+    "over_majority_": (-1.0, 1.0), "ece_": (0.0, 1.0), "worst_regime_drawdown": (0.0, 1.0),
+}  # fmt: skip
 
 
 class SuspectedLeak(ValueError):
@@ -83,17 +88,18 @@ def judge(
     """
     if evaluation is not None and evaluation.version != manifest.version:
         raise ValueError(f"the evaluation is of {evaluation.version}, the manifest of {manifest.version}")
-    metrics = {} if evaluation is None else evaluation.metrics
-    baselines = {} if evaluation is None else evaluation.baselines
-    trading = {} if evaluation is None else evaluation.trading
+    metrics = {} if evaluation is None else _finite(evaluation.metrics)
+    baselines = {} if evaluation is None else {who: _finite(each) for who, each in evaluation.baselines.items()}
+    trading = {} if evaluation is None else _finite(evaluation.trading)
     gates = [_macro_f1_margin(metrics, baselines, thresholds)]
     gates += _not_below_baselines(metrics, baselines, thresholds)
     if manifest.kind == UNIFIED_PATCHTST:
         gates += _volatility(metrics, baselines, thresholds)
     gates.append(_out_of_sample(manifest, evaluation))
     for horizon in thresholds.leak_horizons:
-        name = f"accuracy_{horizon}"
-        gates.append(_gate(LEAK, name, metrics.get(name), "<=", thresholds.leak_accuracy, "SuspectedLeak"))
+        for name, most in (("accuracy", thresholds.leak_accuracy), ("over_majority", thresholds.leak_over_majority)):
+            figure = metrics.get(f"{name}_{horizon}")
+            gates.append(_gate(LEAK, f"{name}_{horizon}", figure, "<=", most, "SuspectedLeak"))
     gates.append(_gate("PRM-4", "trades", trading.get("trades"), ">=", thresholds.min_trades))
     gates.append(_gate("PRM-4", "net_return", trading.get("net_return"), ">", thresholds.min_net_return))
     for horizon in thresholds.calibration_horizons:
@@ -117,7 +123,20 @@ def opening_of(evaluation: Evaluation) -> Opening:
     return Opening(version=evaluation.version, begin=evaluation.begin, end=evaluation.end, evaluation=evaluation.digest)
 
 
+def _finite(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return what is a number; the rest was not measured, whoever let it through."""
+    return {name: value for name, value in figures.items() if isinstance(value, int | float) and math.isfinite(value)}
+
+
 def _gate(id: str, what: str, figure: float | None, relation: str, threshold: float | None, note: str = "") -> Gate:
+    if figure is not None and not math.isfinite(figure):
+        figure = None  # a sum that ran over says as little as none
+    low, high = next((each for name, each in RANGES.items() if what.startswith(name)), (-math.inf, math.inf))
+    if figure is not None and not low <= figure <= high:
+        return Gate(
+            id=id, what=what, figure=figure, relation=relation, threshold=threshold, passed=False,
+            note=f"no such figure exists, expected {low:g} to {high:g}",
+        )  # fmt: skip
     if figure is None or threshold is None:
         return Gate(
             id=id, what=what, figure=figure, relation=relation, threshold=threshold, passed=False,

@@ -1,4 +1,6 @@
-"""What a version must reach to trade: `configs/nn/gates.yaml`, unknown keys refused (CFG-2). To: `gates`."""
+"""What a version must reach to trade: `configs/nn/gates.yaml`, unknown keys refused (CFG-2). To: `gates`, and the
+verdict of `nn.evaluation`, so that both measure by the same numbers.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,7 @@ class Thresholds(BaseModel):
     volatility_horizons: tuple[str, ...] = Field(min_length=1)
     leak_horizons: tuple[str, ...] = Field(min_length=1)
     leak_accuracy: float = Field(gt=0, le=1)
+    leak_over_majority: float = Field(gt=0, le=1)
     min_trades: PositiveInt
     min_net_return: float
     calibration_horizons: tuple[str, ...] = Field(min_length=1)

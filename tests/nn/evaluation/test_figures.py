@@ -63,7 +63,9 @@ def test_every_figure_is_another_librarys(draw):
     assert found["ic_4h"] == pytest.approx(spearmanr(score, came).statistic)
     assert found["accuracy_4h"] == pytest.approx(np.mean(np.sign(score) == np.sign(came)))
     assert found["class_accuracy_4h"] == pytest.approx(accuracy_score(label, said))
-    assert found["macro_f1_4h"] == pytest.approx(f1_score(label, said, average="macro"))
+    assert found["macro_f1_4h"] == found["argmax_macro_f1_4h"] == pytest.approx(f1_score(label, said, average="macro"))
+    majority = np.bincount(label.astype(int)).max() / N
+    assert found["over_majority_4h"] == pytest.approx(accuracy_score(label, said) - majority)
     assert found["ece_4h"] == pytest.approx(slow_calibration_error(p[:, 2].max(-1), said == label))
     assert found["brier_4h"] == pytest.approx(((p[:, 2] - np.eye(3)[label.astype(int)]) ** 2).sum(-1).mean())
     assert found["volatility_r2_1h"] == pytest.approx(r2_score(outcomes.log_volatility[:, 0], volatility[:, 0]))
@@ -72,7 +74,8 @@ def test_every_figure_is_another_librarys(draw):
     other = draw.integers(0, 3, (N, 4))
     balanced = {figure.name: value(figure) for figure in figures(replace(forecast, balanced=other), outcomes)}
     assert balanced["macro_f1_4h"] == pytest.approx(f1_score(label, other[:, 2], average="macro"))
-    assert balanced["class_accuracy_4h"] == found["class_accuracy_4h"]
+    for name in ("class_accuracy_4h", "over_majority_4h", "argmax_macro_f1_4h"):
+        assert balanced[name] == found[name]
     confusion = one_hot((label * 3 + said).astype(int), 9, np.ones(N, bool)).sum(0).reshape(3, 3)
     np.testing.assert_array_equal(confusion, confusion_matrix(label, said))
 

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nn.evaluation.overfitting import (
     backtest_overfitting,
@@ -12,6 +14,7 @@ from nn.evaluation.overfitting import (
     deflated_sharpe_of,
     expected_best_sharpe,
     probabilistic_sharpe,
+    sharpe_ratio,
 )
 
 
@@ -102,6 +105,39 @@ def test_what_cannot_be_judged_is_said(returns, n_blocks, sentence):
         backtest_overfitting(returns, n_blocks)
 
 
-def test_returns_that_are_all_equal_have_no_sharpe_ratio():
-    with pytest.raises(ValueError, match="all returns are equal"):
-        deflated_sharpe_of(np.full(10, 0.01), [0.1])
+def test_where_nobody_can_say_there_is_no_number():
+    """A gate fails on what is missing; a number made of rounding, or of one try for many, might pass."""
+    assert sharpe_ratio(np.full(10, 0.1)) is None  # whose deviation is 1e-17, not 0
+    assert sharpe_ratio([0.1]) is None
+    assert deflated_sharpe_of(np.full(10, 0.1), [0.1, 0.2]) is None
+    assert deflated_sharpe_of(np.zeros(10), [0.0, 0.2]) is None
+    assert deflated_sharpe_of([0.1, 0.2], [0.1, 0.2]) is None
+    returns = np.random.default_rng(0).normal(0.01, 0.01, 50)
+    assert deflated_sharpe_of(returns, [0.1]) == pytest.approx(1)
+    assert deflated_sharpe_of(returns, [0.1], n_more=30) is None  # 31 tries, and nothing says how far they lie apart
+    assert 0 <= deflated_sharpe_of(returns, [0.1, 0.9], n_more=30) < 1
+
+
+def test_trials_whose_ratios_were_not_kept_count_as_well():
+    returns, tries = np.random.default_rng(1).normal(0.001, 0.01, 300), np.array([0.1, -0.05, 0.02])
+    found = [deflated_sharpe_of(returns, tries, n) for n in (0, 10, 1000)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[2]
+    with pytest.raises(ValueError, match="expected at least 1 and 0"):
+        deflated_sharpe_of(returns, [])
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from([-0.9, -0.1, 0.0, 0.1, 0.1 + 1e-9]), min_size=1, max_size=12), st.integers(0, 3))
+def test_whatever_the_returns_the_deflated_ratio_is_a_probability_or_missing(returns, n_more):
+    found = deflated_sharpe_of(returns, [0.3, -0.1], n_more)
+    assert found is None or 0 <= found <= 1
+
+
+def test_time_goes_down_and_configurations_across():
+    """One configuration is skilled all the time; turned around it would be a skilled moment."""
+    table = np.random.default_rng(6).normal(0, 0.01, (64, 12))
+    table[:, 3] += 0.02
+    assert backtest_overfitting(table, 4).probability == 0
+    with pytest.raises(ValueError, match="12 periods make fewer than 2 for each of 8 blocks"):
+        backtest_overfitting(table.T, 8)

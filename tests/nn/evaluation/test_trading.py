@@ -6,14 +6,13 @@ import pytest
 from nn.baselines.rows import Forecast
 from nn.data.target_table import ROUND_TRIP_COST
 from nn.evaluation.figures import Judge, Outcomes
-from nn.evaluation.overfitting import deflated_sharpe
+from nn.evaluation.overfitting import deflated_sharpe, sharpe_ratio
 from nn.evaluation.trading import (
     STEP_MS,
     Trades,
     buckets_of,
     drawdown,
     profit_by_bucket,
-    sharpe,
     strength_limits,
     trade,
     trading_figures,
@@ -55,8 +54,8 @@ def test_drawdown_and_sharpe_by_hand():
     assert drawdown(np.array([0.1, -0.5, 0.2])) == pytest.approx(0.5)
     assert drawdown(np.array([-0.1, -0.1])) == pytest.approx(1 - 0.81)  # from the very beginning
     assert drawdown(np.array([])) == 0
-    assert sharpe(np.array([0.01, 0.03])) == pytest.approx(0.02 / (0.01 * np.sqrt(2)))
-    assert sharpe(np.zeros(5)) == 0
+    assert sharpe_ratio(np.array([0.01, 0.03])) == pytest.approx(0.02 / (0.01 * np.sqrt(2)))
+    assert sharpe_ratio(np.zeros(5)) is None
 
 
 def test_limits_are_quantiles_of_strength_and_zero_is_weak():
@@ -95,6 +94,29 @@ def test_what_cannot_be_computed_is_left_out():
     found = trading_figures(trades_of([0.0, 0.0, 0.0], 0), {"a": trades_of([0.0, 0.0, 0.0], 0)})
     assert "deflated_sharpe" not in found
     assert "pbo" not in found
+
+
+def test_one_rule_after_a_search_and_equal_returns_have_no_deflated_sharpe():
+    draw = np.random.default_rng(2)
+    alone = trades_of(draw.normal(0.001, 0.01, 64))
+    found = trading_figures(alone, {"a": alone}, n_searched=20)
+    assert "deflated_sharpe" not in found  # undeflated it would stand for the best of 21
+    assert "pbo" not in found
+    equal = trades_of(np.full(64, 0.1))
+    found = trading_figures(equal, {"a": equal, "b": alone})
+    assert "deflated_sharpe" not in found
+    assert found["sharpe"] == 0
+    two = trades_of(np.array([0.0, 0.0, 0.0, 0.1]))
+    assert all(np.isfinite(value) for value in trading_figures(two, {"a": two, "b": trades_of(np.zeros(4))}).values())
+
+
+def test_a_rule_that_never_trades_among_others_that_do_fails_and_says_so():
+    draw = np.random.default_rng(3)
+    still = trades_of(np.zeros(64), 0)
+    found = trading_figures(still, {"a": still, "b": trades_of(draw.normal(0, 0.01, 64))})
+    assert (found["trades"], found["net_return"], found["sharpe"]) == (0, 0, 0)
+    assert "deflated_sharpe" not in found
+    assert 0 <= found["pbo"] <= 1
 
 
 def test_profit_by_bucket_pays_costs_and_says_how_often_it_was_right():

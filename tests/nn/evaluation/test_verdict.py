@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,11 +16,13 @@ from nn.evaluation.judged import NETWORK, Judged, chain
 from nn.evaluation.pictures import pictures
 from nn.evaluation.tables import comparison, csv_files, table
 from nn.evaluation.trading import buckets_of, strength_limits
-from nn.evaluation.verdict import evaluate, flat, not_beaten
+from nn.evaluation.verdict import evaluate, flat, gated, not_beaten
+from nn.registry.thresholds import load_thresholds
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 N = 1200  # moments of a quarter of an hour
 END = BEGIN + N * timedelta(minutes=15)
+THRESHOLDS = load_thresholds()
 
 
 def probability_from(signal):
@@ -78,11 +81,88 @@ def test_the_difference_is_judged_on_the_same_resamples():
 def test_a_margin_of_macro_f1_is_asked_for():
     """PRM-1: equal is not enough."""
     even = {f"{name}_{h}": Interval(0.4, 0.3, 0.5) for name in ("ic", "macro_f1") for h in ("1h", "4h")}
-    best = dict.fromkeys(even, ("logistic", 0.395))
-    assert list(not_beaten(even, best)) == ["macro-F1 is 0.005 above the best baseline, expected at least 0.01"]
-    assert list(not_beaten(even, dict.fromkeys(even, ("logistic", 0.38)))) == []
-    missing = {name: each for name, each in even.items() if name != "ic_1h"}
-    assert list(not_beaten(missing, dict.fromkeys(even, ("logistic", 0.38)))) == ["ic_1h could not be measured"]
+    needed = gated(THRESHOLDS, answers_volatility=False)
+    assert set(needed) == set(even)
+
+    def said(network, best):
+        return list(not_beaten(network, dict.fromkeys(even, ("logistic", best)), THRESHOLDS, needed))
+
+    assert said(even, 0.395) == ["macro-F1 is 0.005 above the best baseline, expected at least 0.01"]
+    assert said(even, 0.38) == []
+    assert said({name: each for name, each in even.items() if name != "ic_1h"}, 0.38) == ["ic_1h could not be measured"]
+
+
+def test_volatility_that_was_answered_and_could_not_be_measured_is_a_loss():
+    asked = gated(THRESHOLDS, answers_volatility=True)
+    assert [name for name in asked if name.startswith("volatility")] == ["volatility_r2_1h", "volatility_r2_4h"]
+    even = {name: Interval(0.4, 0.3, 0.5) for name in asked if name != "volatility_r2_4h"}
+    best = dict.fromkeys(asked, ("lightgbm", 0.38))
+    assert list(not_beaten(even, best, THRESHOLDS, asked)) == ["volatility_r2_4h could not be measured"]
+
+
+def test_verdict_and_gates_measure_by_one_file():
+    strict = THRESHOLDS.model_copy(update={"macro_f1_margin": 0.9, "leak_accuracy": 1.0, "leak_over_majority": 1.0})
+    found = evaluate(judged_of(0.5), BEGIN, END, 96, thresholds=strict)
+    assert not found.suspected_leak
+    assert any("expected at least 0.9" in reason for reason in found.reasons)
+
+
+def test_a_baseline_that_must_be_there_and_is_not_is_a_loss():
+    judged = judged_of(0.5)
+    alone = replace(judged, forecasts={n: f for n, f in judged.forecasts.items() if n != "lightgbm"})
+    found = evaluate(alone, BEGIN, END, 96)
+    assert not found.beats_baselines
+    assert "baseline lightgbm was not judged" in found.reasons
+
+
+def test_a_leak_in_the_classes_alone_is_suspected_too():
+    """PRM-3: a network that cannot tell sides, and knows which moves will be FLAT, slips through the share of sides."""
+    draw = np.random.default_rng(5)
+    judged = judged_of(0.0)
+    labels = judged.outcomes.labels.copy()
+    labels[:, 4:8] = np.where(draw.random((N, 4)) < 0.5, 2, labels[:, 4:8])  # half of all is FLAT now
+    p = np.where((labels[:, 4:8] == 2)[..., None], [0.1, 0.1, 0.8], [0.45, 0.45, 0.1])
+    p[..., :2] += draw.normal(0, 0.01, (N, 4, 1)) * [1, -1]
+    known = from_probability(p, judged.forecasts[NETWORK].log_volatility)
+    leaking = replace(
+        judged,
+        outcomes=replace(judged.outcomes, labels=labels),
+        forecasts={**judged.forecasts, NETWORK: known},
+    )
+    found = evaluate(leaking, BEGIN, END, 96)
+    assert found.metrics["accuracy_1h"].value < THRESHOLDS.leak_accuracy
+    assert found.metrics["over_majority_1h"].value > 0.2
+    assert found.suspected_leak
+    assert any("more rows than the most frequent class" in reason for reason in found.reasons)
+
+
+def test_always_saying_the_most_frequent_class_is_no_leak():
+    """In a quiet month it is right far more often than in 55 % of rows."""
+    judged = judged_of(0.0)
+    labels = judged.outcomes.labels.copy()
+    labels[:, 4:8] = np.where(np.random.default_rng(6).random((N, 4)) < 0.7, 2, labels[:, 4:8])
+    p = np.tile([0.15, 0.15, 0.7], (N, 4, 1)) + np.random.default_rng(7).normal(0, 0.01, (N, 4, 1)) * [1, -1, 0]
+    flat = from_probability(p, judged.forecasts[NETWORK].log_volatility)
+    quiet = replace(
+        judged, outcomes=replace(judged.outcomes, labels=labels), forecasts={**judged.forecasts, NETWORK: flat}
+    )
+    found = evaluate(quiet, BEGIN, END, 96)
+    assert found.metrics["class_accuracy_4h"].value > 0.65
+    assert found.metrics["over_majority_4h"].value == pytest.approx(0)
+    assert not found.suspected_leak
+
+
+@pytest.mark.parametrize("part", ["score", "probability", "log_volatility"])
+def test_a_network_that_answers_nan_is_not_judged_on_the_rest(part):
+    judged = judged_of(0.3)
+    broken = getattr(judged.forecasts[NETWORK], part).copy()
+    broken[7, 2 if part != "log_volatility" else 1] = np.nan
+    network = replace(judged.forecasts[NETWORK], **{part: broken})
+    found = evaluate(replace(judged, forecasts={**judged.forecasts, NETWORK: network}), BEGIN, END, 96)
+    assert (found.beats_baselines, found.metrics, found.trading) == (False, {}, {"trades": 0.0})
+    assert found.reasons == ("the network's answer to 1 of 1200 candles is not a number",)
+    json.dumps(found.document(), allow_nan=False)
+    assert list(pictures(found)) == []
 
 
 def test_the_payload_is_finite_and_the_document_is_json():

@@ -95,6 +95,81 @@ def test_candles_from_before_valid_from_are_refused(tmp_path, data, frames):
         evaluate_version(loaded, data, dict(list(frames.items())[:1]), VALID_FROM, END)
 
 
+def noisy(frames, first, last, seed=9):
+    """Return the frames with other candles where they open in [first, last): other prices, ranges and volumes."""
+    draw, other = np.random.default_rng(seed), {}
+    for pair, frame in frames.items():
+        chosen = ((frame["date"] >= first) & (frame["date"] < last)).to_numpy()
+        changed = frame.copy()
+        factor = np.exp(draw.normal(0, 0.05, len(frame)))
+        for name in ("open", "high", "low", "close"):
+            changed.loc[chosen, name] = (frame[name] * factor)[chosen]
+        changed.loc[chosen, "volume"] = (frame["volume"] * 3)[chosen]
+        assert not chosen.any() or not changed.equals(frame)
+        other[pair] = changed
+    return other
+
+
+def same_answers(one, other, rows=slice(None)):
+    """Tell whether two judged periods have the same answers, regimes and strengths in these rows, bit for bit."""
+    pairs = [(one.regimes, other.regimes), *((one.buckets[name], other.buckets[name]) for name in one.buckets)]
+    for name, forecast in one.forecasts.items():
+        pairs += [(a, b) for a, b in zip(forecast.parts, other.forecasts[name].parts, strict=True) if a is not None]
+    return all(np.array_equal(a[rows], b[rows]) for a, b in pairs)
+
+
+MIDDLE = (BEGIN + timedelta(days=26)).to_pydatetime()
+QUARTER = timedelta(minutes=15)
+
+
+def test_candles_after_the_end_change_nothing_of_a_judgement(tmp_path, data, frames):
+    """LEK-1, EVA-2: neither answers nor what came; a range that is sealed later is not looked into."""
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    judged = judge_version(loaded, data, frames, VALID_FROM, MIDDLE)
+    later = judge_version(loaded, data, noisy(frames, MIDDLE, END + QUARTER * 99), VALID_FROM, MIDDLE)
+    np.testing.assert_array_equal(judged.outcomes.labels, later.outcomes.labels)
+    np.testing.assert_array_equal(judged.outcomes.log_volatility, later.outcomes.log_volatility)
+    assert same_answers(judged, later)
+    assert judged.stability == later.stability
+    one, other = (evaluate(each, VALID_FROM, MIDDLE, 96) for each in (judged, later))
+    assert json.dumps(one.document()) == json.dumps(other.document())
+
+
+def test_candles_of_the_period_change_no_baseline_and_no_answer_before_them(tmp_path, data, frames, config):
+    """LEK-3, LEK-5: learners, lines of volatility, strengths and regime limits are of before; answers are causal."""
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    changed = noisy(frames, MIDDLE, END + QUARTER * 99)
+    plain = config.data.model_copy(update={"volatility": None})
+    again = make_training_data(changed, "15m", UNTIL, plain, 32)  # from the other candles, as if they had always been
+    judged = judge_version(loaded, data, frames, VALID_FROM, END)
+    other = judge_version(loaded, again, changed, VALID_FROM, END)
+    before = judged.outcomes.times <= int(MIDDLE.timestamp() * 1000)
+    assert 0 < before.sum() < len(before)
+    assert same_answers(judged, other, before)
+    assert not same_answers(judged, other, ~before)  # it can fail: later answers do differ
+
+
+def test_baselines_that_would_learn_from_other_candles_are_refused(tmp_path, data, frames, config):
+    """A mistake of the caller: training data that reach into the judged period."""
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    reaching = make_training_data(frames, "15m", MIDDLE, config.data.model_copy(update={"volatility": None}), 32)
+    with pytest.raises(ValueError, match="the baselines would from others"):
+        judge_version(loaded, reaching, frames, VALID_FROM, END)
+
+
+def test_classes_are_balanced_by_the_train_labels_alone_for_all_alike(tmp_path, data, frames):
+    """The prior is a share of train labels: not of validation, not of the period; one for network and baselines."""
+    train, _ = data.labels(data.train)
+    for k, shares in enumerate(data.class_shares):
+        np.testing.assert_allclose(shares, [(train[:, 4 + k] == code).mean() for code in range(3)])
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    judged = judge_version(loaded, data, frames, VALID_FROM, END, baselines=("logistic", "ema"))
+    for name in (NETWORK, "logistic"):
+        said = judged.forecasts[name]
+        np.testing.assert_array_equal(said.balanced, (said.probability / data.class_shares).argmax(-1))
+    assert judged.forecasts["ema"].balanced is None  # it names a class, and no probability that could be weighed
+
+
 class Kept:
     """A run that keeps what it is told."""
 
@@ -151,7 +226,7 @@ def test_a_feature_that_holds_the_future_is_caught(data):
     draw = np.random.default_rng(0)
     planted = []
     for values in data.values:
-        future = np.nan_to_num(values[:, 1])
+        future = np.nan_to_num(np.asarray(values)[:, 1])
         planted.append((future + draw.normal(0, 2 * future.std(), len(future))) / future.std())
     plain, *_ = judged_on_validation(data, fit_logistic)
     found, *_ = judged_on_validation(with_feature(data, 5, planted), fit_logistic)
@@ -196,7 +271,7 @@ def test_turned_labels_are_the_same_labels_elsewhere(data):
     other = turned(data, np.random.default_rng(0))
     for before, after in zip(data.values, other.values, strict=True):
         assert not np.array_equal(before, after, equal_nan=True)
-        np.testing.assert_array_equal(np.sort(before[:, 1]), np.sort(after[:, 1]))
+        np.testing.assert_array_equal(*(np.sort(np.asarray(each)[:, 1]) for each in (before, after)))
 
 
 @pytest.fixture(scope="module")

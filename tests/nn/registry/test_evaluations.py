@@ -35,6 +35,16 @@ def test_it_comes_back_as_it_went_in_and_a_later_one_replaces_it(version_folder,
     assert read_evaluation(line, version, keys)["rows"] == 3
 
 
+def test_a_judgement_that_nobody_could_read_is_not_written(version_folder, keys):
+    """What is read is bounded, so what is written is, too."""
+    line, version = version_folder.parent, version_folder.name
+    reasons = ["x" * 1000] * 1100
+    payload = make_payload(version_folder, verdict={"beats_baselines": False, "reasons": reasons})
+    with pytest.raises(ModelRefused, match="expected at most 1048576"):
+        write_evaluation(line, version, payload, keys)
+    assert not (line / f"{version}.evaluation.json").exists()
+
+
 @pytest.mark.parametrize("suffix", ["json", "sig"])
 def test_any_changed_byte_is_refused_by_the_name_of_its_file(version_folder, keys, suffix):
     line, version = version_folder.parent, version_folder.name

@@ -1,8 +1,13 @@
 """Each gate says no for its own reason, and what nobody measured was not reached (PRM-1..PRM-7)."""
 
+import json
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nn.registry.evaluations import Evaluation
 from nn.registry.gates import LEAK, judge, opening_of, suspected_leak
@@ -42,6 +47,8 @@ def test_a_version_that_reaches_everything_passes_every_gate(manifest):
         ("metrics", "volatility_r2_1h", 0.4999, "PRM-2"),
         ("metrics", "accuracy_1h", 0.5501, LEAK),
         ("metrics", "accuracy_4h", 0.61, LEAK),
+        ("metrics", "over_majority_1h", 0.0801, LEAK),
+        ("metrics", "over_majority_4h", 0.3, LEAK),
         ("trading", "trades", 9, "PRM-4"),
         ("trading", "net_return", 0.0, "PRM-4"),
         ("trading", "net_return", -0.01, "PRM-4"),
@@ -56,10 +63,87 @@ def test_each_figure_can_fail_its_gate(manifest, section, name, value, gate):
 
 
 @pytest.mark.parametrize(
+    ("section", "name", "value", "gate"),
+    [
+        ("trading", "worst_regime_drawdown", -0.8, "PRM-6"),
+        ("metrics", "ece_1h", -0.1, "PRM-5"),
+        ("metrics", "accuracy_1h", -0.5, LEAK),
+        ("metrics", "ic_1h", 1.2, "PRM-2"),
+        ("metrics", "volatility_r2_4h", 1.5, "PRM-2"),
+        ("metrics", "macro_f1_1h", 40.0, "PRM-2"),
+    ],
+)
+def test_a_number_that_no_such_figure_has_is_no_merit(manifest, section, name, value, gate):
+    """A drawdown written as -0.8 is a fall of four fifths in another convention, not a small one."""
+    payload = make_evaluation(manifest.version)
+    payload[section][name] = value
+    notes = [each.note for each in gates_of(manifest, payload) if each.id == gate and not each.passed]
+    assert any("no such figure exists" in note for note in notes)
+
+
+GOOD = make_evaluation("x")
+ASKED = [(section, name) for section in ("metrics", "trading") for name in GOOD[section]] + [
+    (f"baselines.{who}", name) for who, found in GOOD["baselines"].items() for name in found
+]
+NOTHING = object()
+BAD = [NOTHING, float("nan"), float("inf"), -float("inf"), None]
+
+
+def with_figures(version, changes):
+    """Return the good payload with some figures changed; NOTHING takes one out."""
+    payload = make_evaluation(version)
+    for (section, name), value in changes.items():
+        part = payload
+        for key in section.split("."):
+            part = part[key]
+        if value is NOTHING:
+            del part[name]
+        else:
+            part[name] = value
+    return payload
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.sampled_from(ASKED), st.sampled_from(BAD), min_size=1, max_size=4))
+def test_no_judgement_with_a_figure_missing_passes(manifest, changes):
+    """Whichever figures are missing, NaN, infinite or null: the judgement is refused as a whole, or a gate fails."""
+    payload = with_figures(manifest.version, changes)
+    try:
+        read = Evaluation.model_validate(payload)
+    except ValidationError:
+        assert any(value is not NOTHING for value in changes.values())
+        return
+    assert all(value is NOTHING for value in changes.values())
+    assert failed(judge(manifest, read, THRESHOLDS))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.sampled_from(ASKED), st.sampled_from(BAD[1:]), min_size=1, max_size=4))
+def test_nor_would_it_pass_if_it_had_not_been_checked(manifest, changes):
+    """A judgement built past its own checks still fails its gates, and raises nothing else."""
+    payload = with_figures(manifest.version, changes)
+    whole = Evaluation.model_validate(make_evaluation(manifest.version))
+    parts = {name: payload[name] for name in ("metrics", "baselines", "trading")}
+    gates = judge(manifest, whole.model_copy(update=parts), THRESHOLDS)
+    assert failed(gates)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.sampled_from(ASKED), st.floats(allow_nan=False, allow_infinity=False), max_size=6))
+def test_any_finite_figures_are_judged_without_an_error(manifest, changes):
+    """Also 1e308, whose sum runs over: gates answer, and what they show is JSON."""
+    gates = gates_of(manifest, with_figures(manifest.version, changes))
+    for gate in gates:
+        json.loads(gate.model_dump_json())
+        assert gate.figure is None or np.isfinite(gate.figure)
+
+
+@pytest.mark.parametrize(
     ("section", "name", "at_the_border"),
     [
         ("metrics", "ic_1h", 0.04),
         ("metrics", "accuracy_1h", 0.55),
+        ("metrics", "over_majority_1h", 0.08),
         ("trading", "trades", 10),
         ("metrics", "ece_12h", 0.25),
         ("trading", "worst_regime_drawdown", 0.3),
