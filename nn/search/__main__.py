@@ -161,8 +161,10 @@ def train_arguments(options: argparse.Namespace, profile: Path) -> list[str]:
         f"{round(options.period.total_seconds() / 3600)}h",
     ]
     argv += ["--seed", str(options.seed), "--registry", str(options.registry), "--workers", str(options.workers)]
-    for option, value in (("--until", options.until), ("--line", options.line), ("--ray-address", options.ray_address)):
-        argv += [option, value.isoformat() if isinstance(value, datetime) else value] if value else []
+    for name in ("until", "line", "ray_address", "checkpoints"):
+        value = getattr(options, name)
+        text = value.isoformat() if isinstance(value, datetime) else str(value)
+        argv += [f"--{name.replace('_', '-')}", text] if value else []
     if options.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = options.tracking_uri
     return argv + (["--pairs", *options.pairs] if options.pairs else [])

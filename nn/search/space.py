@@ -42,6 +42,14 @@ class Parameter(BaseModel):
             raise ValueError(f"expected choices, or low below high; low is {self.low}, high is {self.high}")
         elif self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("a logarithmic range begins above 0 and has no step")
+        elif self.integer and any(each is not None and each % 1 for each in (self.low, self.high, self.step)):
+            raise ValueError(
+                f"integer: expected whole numbers; low is {self.low}, high is {self.high}, step is {self.step}"
+            )
+        elif self.step is not None and abs((n := (self.high - self.low) / self.step) - round(n)) > 1e-9:
+            raise ValueError(
+                f"expected whole steps from low to high; low is {self.low}, high is {self.high}, step is {self.step}"
+            )
         return self
 
     def draw(self, rng: np.random.Generator) -> Any:
@@ -52,7 +60,7 @@ class Parameter(BaseModel):
         if self.log:
             value = math.exp(rng.uniform(math.log(low), math.log(high)))
         elif step := self.step or (1.0 if self.integer else None):
-            value = low + step * int(rng.integers(math.floor((high - low) / step + 1e-9) + 1))
+            value = low + step * int(rng.integers(round((high - low) / step) + 1))
         else:
             value = rng.uniform(low, high)
         return round(value) if self.integer else min(max(value, low), high)

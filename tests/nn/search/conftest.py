@@ -1,11 +1,10 @@
 """A module of tasks that workers find and this process does not; a small market."""
 
+import shutil
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -15,6 +14,10 @@ from nn.forecast.progress import TrainingProgress
 from nn.forecast.walk_forward import Plan, data_end, schedule, train_chain
 from nn.registry.manifest import Keys
 from nn.registry.store import Store
+
+from ..forecast.conftest import empty_database, make_candles
+
+__all__ = ["empty_database"]  # a fixture of these tests, too
 
 
 @pytest.fixture
@@ -27,30 +30,9 @@ def task_module(monkeypatch):
 PAIR = "BTC/USDT:USDT"
 
 
-def make_candles(n_rows=4200, seed=1):
-    """Return 15m candles of a random walk whose next step leans on the last one, so that something can be learned."""
-    draw = np.random.default_rng(seed)
-    steps = draw.normal(0, 0.003, n_rows)
-    for t in range(1, n_rows):
-        steps[t] += 0.4 * steps[t - 1]
-    close = 100 * np.exp(np.cumsum(steps))
-    opened = np.concatenate([[100.0], close[:-1]])
-    spread = np.abs(draw.normal(0, 0.001, (2, n_rows)))
-    return pd.DataFrame(
-        {
-            "date": pd.date_range("2025-01-01", periods=n_rows, freq="15min", unit="ms", tz="UTC"),
-            "open": opened,
-            "high": np.maximum(opened, close) * (1 + spread[0]),
-            "low": np.minimum(opened, close) * (1 - spread[1]),
-            "close": close,
-            "volume": draw.uniform(1, 10, n_rows),
-        }
-    )
-
-
 @pytest.fixture(scope="session")
 def candles():
-    return make_candles()
+    return make_candles(4200)
 
 
 def noise_after(frame, moment, seed=5):
@@ -87,7 +69,7 @@ def manifests(folders):
 
 
 @pytest.fixture
-def chain(candles, tmp_path, monkeypatch):
+def chain(candles, tmp_path, monkeypatch, empty_database):
     """Train a chain of two versions of what a search of 30 trials found; return their folders."""
     judge = partial(walk_forward.evaluate_version, baselines=("last_value", "last_direction"))
     monkeypatch.setattr(walk_forward, "evaluate_version", judge)
@@ -100,6 +82,7 @@ def chain(candles, tmp_path, monkeypatch):
     def train(name, side=None):
         folder = tmp_path / name
         folder.mkdir()
+        shutil.copy(empty_database, folder / "mlflow.db")
         torch.set_num_threads(1)
         store = Store(f"sqlite:///{folder}/mlflow.db", "chain")
         keys, checkpoints = Keys(b"k" * 32), folder / "checkpoints"

@@ -45,7 +45,11 @@ def test_a_range_is_drawn_to_both_its_ends_and_never_beyond(given):
     [
         ("parameters: {}", "parameters"),
         ("parameters: {fit.learning_rate: {low: 1.0}}", "low below high"),
+        ("parameters: {fit.learning_rate: {low: 0.5, high: 0.5}}", "low below high; low is 0.5, high is 0.5"),
         ("parameters: {fit.learning_rate: {low: 0.0, high: 1.0, log: true}}", "begins above 0"),
+        ("parameters: {fit.dropout: {low: 0.0, high: 1.0, step: 0.3}}", "whole steps from low to high"),
+        ("parameters: {fit.dropout: {low: 0.0, high: 0.5, step: 2.0}}", "whole steps from low to high"),
+        ("parameters: {fit.epochs: {low: 1.5, high: 4, integer: true}}", "expected whole numbers; low is 1.5"),
         ("parameters: {fit.learning_rate: {low: 0.0, high: 1.0, choices: [1]}}", "choices stand alone"),
         ("parameters: {learning_rate: {low: 0.0, high: 1.0}}", "section.name"),
         ("parameters: {fit.learning_rate: {lo: 0.0, high: 1.0}}", "lo: Extra inputs"),
