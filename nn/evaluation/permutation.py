@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..baselines.rows import Fit, Forecast, Rows
+from ..baselines.rows import Forecast
 from ..forecast.dataset import TrainingData
 from .figures import Outcomes, correlation, rank_sums, share, sign_sums
 
 ONE_HOUR = 1  # index among the horizons
+
+Learn = Callable[[TrainingData, int], Forecast]  # from data and a seed to the forecast of the judged rows
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,15 @@ def _turn(n_rows: int, draw: np.random.Generator) -> int:
 
 
 def permutation_test(
-    fit: Fit, data: TrainingData, rows: Rows, outcomes: Outcomes, n: int, seed: int, each: Callable[[int], None]
+    learn: Learn, data: TrainingData, outcomes: Outcomes, n: int, seed: int, each: Callable[[int], None]
 ) -> Permuted:
     """Return what a learner finds in real and in permuted labels, judged on real outcomes.
 
     Parameters
     ----------
-    fit : callable
-        Learns from scaled features; those that learn from past prices would find them turned, too.
+    learn : callable
+        Learns from scaled features and answers for the rows of `outcomes`; a learner that reads past prices off the
+        labels (`Rows.past`) would find them turned, too.
     n : int
         Permutations, at least 5.
     each : callable
@@ -71,10 +74,10 @@ def permutation_test(
     if n < 5:
         raise ValueError(f"--permutation-test is {n}, expected at least 5 permutations")
     draw = np.random.default_rng(seed)
-    real = scored(fit(data, seed).forecast(rows), outcomes)
+    real = scored(learn(data, seed), outcomes)
     null = []
     for number in range(n):
-        null.append(scored(fit(turned(data, draw), seed).forecast(rows), outcomes))
+        null.append(scored(learn(turned(data, draw), seed), outcomes))
         each(number + 1)
     table = np.array(null)
     return Permuted(*real, table[:, 0], table[:, 1])

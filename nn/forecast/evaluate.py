@@ -185,9 +185,15 @@ def forecast_rows(
     loaded: LoadedVersion, frame: pd.DataFrame, begin: datetime, end: datetime
 ) -> tuple[NDArray, NDArray]:
     """Return the rows of the frame that close in [begin, end) and can be scored, and their forecasts (N, columns)."""
-    manifest = loaded.manifest
+    model = build_model(loaded.manifest.kind, loaded.manifest.architecture, loaded.tensors)
+    return rows_of_model(model, loaded.manifest, frame, begin, end)
+
+
+def rows_of_model(
+    model: Forecaster, manifest: Manifest, frame: pd.DataFrame, begin: datetime, end: datetime
+) -> tuple[NDArray, NDArray]:
+    """Return `forecast_rows` of a network that reads what the manifest says."""
     features = feature_set(manifest.feature_names, manifest.timeframe, manifest.feature_parameters)
-    model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
     context_length = model.config.context_length
     closes = frame["date"] + pd.Timedelta(milliseconds=timeframe_ms(manifest.timeframe))
     ends = usable_ends(frame, manifest.timeframe, features.warmup, context_length)

@@ -18,19 +18,18 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from ..baselines.linear import fit_logistic
 from ..data.candles import read_candles
 from ..data.quality import BadCandles
 from ..evaluation.judged import Judged, chain
-from ..evaluation.permutation import permutation_test
 from ..evaluation.tables import comparison, csv_files, table
 from ..evaluation.verdict import Evaluation, evaluate
 from ..registry.files import ModelRefused
 from ..registry.keys import Keys, read_keys
 from ..registry.manifest import LoadedVersion, load_aliases, load_version
-from .config import DataConfig
-from .dataset import TrainingData, cut, make_training_data
-from .evaluate import block_of, forecast_rows, judge_version, scored_period
+from .config import DataConfig, load_config
+from .dataset import TrainingData, make_training_data
+from .evaluate import block_of, judge_version
+from .permute import permute, told
 from .schedule import data_end
 
 REGISTRY = Path("user_data/registry")
@@ -66,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         frames = {pair: read_candles(asked.datadir, pair, versions[0].manifest.timeframe)[0]
                   for pair in versions[0].manifest.pairs}  # fmt: skip
         if options.permutation_test is not None:
-            return permute(asked, versions[-1], frames, options.permutation_test)
+            return permute_labels(asked, versions[-1], frames, options.permutation_test, options.network)
         whole = judge_chain(asked, versions, frames)
         if options.out is not None:
             write(options.out, whole)
@@ -150,20 +149,13 @@ def training_data_of(loaded: LoadedVersion, frames: Frames, validation_share: fl
     return data
 
 
-def permute(asked: Asked, loaded: LoadedVersion, frames: Frames, n: int) -> int:
-    """Print what logistic regression finds in permuted labels; 0 when that is nothing, 3 when it is something."""
+def permute_labels(asked: Asked, loaded: LoadedVersion, frames: Frames, n: int, profiles: list[str] | None) -> int:
+    """Print what a learner finds in permuted labels; 0 when that is nothing, 3 when it is something."""
     data = training_data_of(loaded, frames, asked.validation_share)
     (begin, end), *_ = periods([loaded], frames, asked.end)
-    frames = {pair: cut(frame, data.timeframe, end) for pair, frame in frames.items()}
-    period = scored_period(data, frames, lambda frame: forecast_rows(loaded, frame, begin, end))
-    found = permutation_test(
-        fit_logistic, data, period.rows, period.outcomes, n, asked.seed, lambda done: _say(f"permutation {done}/{n}")
-    )
-    print(f"real labels:     IC {found.ic:+.4f}, right {found.accuracy:.4f} at 1h")
-    print(f"permuted labels: IC {found.null_ic.mean():+.4f} +- {found.null_ic.std(ddof=1):.4f}, right"
-          f" {found.null_accuracy.mean():.4f} +- {found.null_accuracy.std(ddof=1):.4f} over {n}")  # fmt: skip
-    print(f"p-value of the real IC: {found.p_value:.3f}; permuted labels are", end=" ")
-    print("at chance" if found.at_chance else "NOT at chance: a leak")
+    config = None if profiles is None else load_config(profiles)
+    found = permute(loaded, data, frames, begin, end, n, asked.seed, config, _say)
+    print(told(found, n))
     return 0 if found.at_chance else 3
 
 
@@ -187,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="of baselines and bootstrap [default: %(default)s]")
     parser.add_argument("--n-searched", type=int, default=0, help="trials of a search before these versions")
     parser.add_argument("--permutation-test", type=int, metavar="N", help="learn from N permutations of the labels")
+    parser.add_argument("--network", nargs="+", metavar="PROFILE", help="permutation test of a network so trained")
     parser.add_argument("--out", type=Path, help="folder for evaluation.json and the CSV tables")
     return parser
 

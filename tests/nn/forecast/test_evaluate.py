@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nn.baselines.linear import fit_logistic
-from nn.baselines.rows import Rows, training_rows
+from nn.baselines.rows import training_rows
 from nn.data.target_table import DIRECTION_COLUMNS, FORECAST_COLUMNS
 from nn.data.windows import WindowSet
 from nn.evaluation.figures import Outcomes
@@ -19,6 +19,7 @@ from nn.evaluation.verdict import evaluate
 from nn.forecast import judge_line
 from nn.forecast.dataset import make_training_data
 from nn.forecast.evaluate import evaluate_version, forecast_rows, judge_version
+from nn.forecast.permute import permute
 from nn.forecast.record import record
 from nn.models.build import DIRECTION, UNIFIED_PATCHTST, empty_model
 from nn.registry.evaluations import read_evaluation
@@ -239,32 +240,48 @@ def test_permuted_labels_are_forecast_by_chance(data):
     """LEK-8, on a market that has something to find: with the right labels it is found."""
     _, rows, outcomes = judged_on_validation(data, fit_logistic)
     done = []
-    found = permutation_test(fit_logistic, data, rows, outcomes, 12, 3, done.append)
+
+    def learn(data, seed):
+        return fit_logistic(data, seed).forecast(rows)
+
+    found = permutation_test(learn, data, outcomes, 12, 3, done.append)
     assert found.at_chance
     assert found.p_value == pytest.approx(1 / 13)
     assert found.ic > 0.2 > np.abs(found.null_ic).max()
     assert done == list(range(1, 13))
     with pytest.raises(ValueError, match="at least 5 permutations"):
-        permutation_test(fit_logistic, data, rows, outcomes, 1, 3, done.append)
+        permutation_test(learn, data, outcomes, 1, 3, done.append)
 
 
 def test_the_permutation_test_catches_a_learner_that_has_seen_its_test_rows(data):
     """It must be able to fail: a learner that remembers the outcomes wins on permuted labels, too."""
     _, rows, outcomes = judged_on_validation(data, fit_logistic)
 
-    def cheat(_data, seed):
-        honest = fit_logistic(_data, seed)
+    def cheat(data, seed):
+        said = fit_logistic(data, seed).forecast(rows)
+        return replace(said, score=said.score + 5 * np.nan_to_num(outcomes.returns))
 
-        class Cheat:
-            name = "cheat"
+    assert not permutation_test(cheat, data, outcomes, 6, 3, lambda _: None).at_chance
 
-            def forecast(self, rows: Rows):
-                said = honest.forecast(rows)
-                return replace(said, score=said.score + 5 * np.nan_to_num(outcomes.returns))
 
-        return Cheat()
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [UNIFIED_PATCHTST, DIRECTION])
+def test_permuted_labels_are_forecast_by_chance_by_the_networks_too(kind, tmp_path, data, frames, config):
+    """LEK-8 of what trades: whole trainings, early stopping and calibration among them, judged on later candles."""
+    loaded = load_version(signed(tmp_path, data, kind), KEYS)
+    fit = config.fit.model_copy(update={"epochs": 5, "patience": 5, "train_stride": 4, "learning_rate": 5e-3})
+    keen = config.model_copy(update={"fit": fit})
+    found = permute(loaded, data, frames, VALID_FROM, END, 5, 3, keen, lambda _: None)
+    assert found.at_chance
+    assert found.ic > 0.1 > np.abs(found.null_ic.mean())
+    assert found.p_value == pytest.approx(1 / 6)
 
-    assert not permutation_test(cheat, data, rows, outcomes, 6, 3, lambda _: None).at_chance
+
+def test_a_network_of_other_windows_is_no_test_of_this_version(tmp_path, data, frames, config):
+    loaded = load_version(signed(tmp_path, data), KEYS)
+    longer = config.model_copy(update={"model": config.model.model_copy(update={"context_length": 64})})
+    with pytest.raises(ValueError, match="the training profile reads 64 bars"):
+        permute(loaded, data, frames, VALID_FROM, END, 6, 3, longer, lambda _: None)
 
 
 def test_turned_labels_are_the_same_labels_elsewhere(data):
