@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.target_table import DOWN, FLAT, TARGETS, UP
+from ..data.targets import Labels
 from ..data.timeframe import bars_in
 from ..forecast.dataset import Samples, TrainingData
 from ..models.losses import DIRECTION
@@ -106,7 +107,10 @@ def direction_of(returns: Floats) -> NDArray[np.int64]:
 
 
 def rows_of(
-    matrices: Sequence[NDArray[np.float32]], values: Sequence[NDArray[np.float32]], samples: Samples, timeframe: str
+    matrices: Sequence[NDArray[np.float32]],
+    values: Sequence[Labels | NDArray[np.float32]],
+    samples: Samples,
+    timeframe: str,
 ) -> Rows:
     """Return the rows of samples, given scaled features (T, F) and labels (T, 24) of each pair."""
     bars = bars_in(QUARTER, timeframe)
@@ -126,11 +130,11 @@ def training_rows(data: TrainingData, samples: Samples) -> Rows:
     return rows_of(data.windows.matrices, data.values, samples, data.timeframe)
 
 
-def past_quarters(values: NDArray[np.float32], timeframe: str) -> NDArray[np.float64]:
+def past_quarters(values: Labels | NDArray[np.float32], timeframe: str) -> NDArray[np.float64]:
     """Return the log return (T,) of the quarter hour that ended with each bar, from labels (T, 24); 0 if unknown."""
     bars = bars_in(QUARTER, timeframe)
     past = np.zeros(len(values))
-    past[bars:] = np.log1p(np.nan_to_num(values[:-bars, 0].astype(np.float64)))
+    past[bars:] = np.log1p(np.nan_to_num(np.asarray(values)[:-bars, 0].astype(np.float64)))
     return past
 
 
@@ -158,5 +162,5 @@ def sample_log_volatility(data: TrainingData, samples: Samples) -> NDArray[np.fl
     found = np.empty((len(samples), len(VOLATILITY_MINUTES)))
     for pair, (values, masks) in enumerate(zip(data.values, data.masks, strict=True)):
         chosen = samples.pairs == pair
-        found[chosen] = log_volatility(values, masks, data.timeframe)[samples.ends[chosen]]
+        found[chosen] = log_volatility(np.asarray(values), masks, data.timeframe)[samples.ends[chosen]]
     return found

@@ -32,7 +32,7 @@ class Outcomes:
     """What came after N rows; NaN where it is not known."""
 
     times: NDArray[np.int64]  # (N,) close of the row's candle, milliseconds
-    pairs: NDArray[np.int64]  # (N,)
+    pairs: NDArray[np.integer]  # (N,)
     labels: NDArray[np.float64]  # (N, 24)
     log_volatility: NDArray[np.float64]  # (N, 2) realised over the next 1h and 4h
 

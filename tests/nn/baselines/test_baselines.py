@@ -119,7 +119,7 @@ def test_labels_of_purged_rows_move_no_baseline(name, fitted, data):
     values = []
     for pair, each in enumerate(data.values):
         ends = [part.ends[part.pairs == pair] for part in (data.train, data.validation)]
-        other = each.copy()
+        other = np.array(each)
         other[ends[0].max() + 1 : ends[1].min()] = 1.0  # purge and embargo lie between the two
         values.append(other)
     rows = training_rows(data, data.train.every(16))
@@ -132,7 +132,7 @@ def test_labels_of_purged_rows_move_no_baseline(name, fitted, data):
 def test_labels_of_train_rows_do_move_them(data, fitted):
     """The test above must be able to fail."""
     rows = training_rows(data, data.train.every(16))
-    changed = replace(data, values=tuple(np.where(np.isnan(v), v, -v) for v in data.values))
+    changed = replace(data, values=tuple(-np.asarray(labels) for labels in data.values))
     assert (FITS["ridge"](changed, 7).forecast(rows).score != fitted[0].forecasts(rows)["ridge"].score).any()
 
 

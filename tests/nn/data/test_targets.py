@@ -21,6 +21,7 @@ from nn.data.targets import (
     TARGET_NAMES,
     TARGETS,
     UP,
+    Labels,
     make_targets,
     max_horizon_bars,
 )
@@ -291,3 +292,18 @@ def test_a_naive_loop_reproduces_each_target_on_recorded_candles(market_data):
         if target.kind == "unit":
             assert values.min() == 0
             assert values.max() == target.maximum
+
+
+def test_labels_of_some_rows_are_those_of_the_whole_table(make_candles):
+    """In any order, more than once, and across the blocks in which a long request is answered."""
+    frame = make_candles(9000, seed=3).drop(index=[700, 701, 4500]).reset_index(drop=True)
+    labels, whole = Labels(frame, "15m"), make_targets(frame, "15m").values
+    draw = np.random.default_rng(4)
+    for rows in (draw.integers(0, len(frame), 5000), np.array([8996, 0, 0, 4098]), np.zeros(0, dtype=np.int64)):
+        assert_array_equal(labels[rows], whole[rows])
+    assert_array_equal(labels.columns(np.arange(20), range(4, 8)), whole[:20, 4:8])
+
+
+def test_labels_are_no_view_of_something(make_candles):
+    with pytest.raises(ValueError, match="always a copy"):
+        np.asarray(Labels(make_candles(60), "15m"), copy=False)

@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nn.data.scaler import RobustScaler
+from nn.data.targets import make_targets
 from nn.forecast.dataset import TooLittleData, cut, make_training_data, resolve_features
+from nn.models.losses import RISK, RISK_FLOOR
+from nn.models.unified import VOLATILITY_FLOOR
 
 from .conftest import BEGIN, make_candles
 
@@ -39,6 +43,32 @@ def test_train_labels_never_reach_validation_and_windows_never_the_warmup(data):
         validation = data.validation.ends[data.validation.pairs == pair]
         assert validation.min() - train.max() > 2 * 48
         assert train.min() == data.features.warmup + 31  # the first whole window of 32 bars
+
+
+def test_saving_memory_changes_no_bit(frames, config, data):
+    """Features, labels and scales are those of the plain way, which holds everything at once and in float64."""
+    whole = {pair: frame[frame["date"] + BAR <= UNTIL] for pair, frame in frames.items()}
+    raw = [data.features.compute(frame) for frame in whole.values()]
+    labels = [make_targets(frame, "15m").values for frame in whole.values()]
+    train = [data.train.ends[data.train.pairs == pair] for pair in range(2)]
+    scaler = RobustScaler.fit(
+        np.concatenate([raw[pair][data.features.warmup : train[pair].max() + 1] for pair in range(2)])
+    )
+    assert data.scaler == scaler
+    for pair in range(2):
+        np.testing.assert_array_equal(data.windows.matrices[pair], scaler.transform(raw[pair]))
+        np.testing.assert_array_equal(np.asarray(data.values[pair]), labels[pair])
+    known = np.concatenate([labels[pair][train[pair]] for pair in range(2)]).astype(np.float64)
+    channel = data.features.names.index(config.data.volatility)
+    newest = np.concatenate([data.windows.matrices[pair][train[pair], channel] for pair in range(2)])
+    unit = np.log(np.maximum(newest * scaler.iqr[channel] + scaler.median[channel], VOLATILITY_FLOOR))
+    assert data.return_scale == tuple(np.nanstd(known[:, k] / np.exp(unit)) for k in range(4))
+    log_risk = np.log(np.maximum(known[:, RISK], RISK_FLOOR)).T - unit
+    assert data.risk_log_mean == tuple(np.nanmean(each) for each in log_risk)
+    assert data.risk_log_scale == tuple(np.nanstd(each) for each in log_risk)
+    values, mask = data.labels(data.train)
+    np.testing.assert_array_equal(values, known.astype(np.float32))
+    np.testing.assert_array_equal(mask, ~np.isnan(known))
 
 
 def test_later_candles_change_nothing_at_all(frames, config, data):
