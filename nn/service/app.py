@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 
 import orjson
@@ -32,6 +32,7 @@ from .metrics import Metrics
 from .places import HISTORY, LIVE
 from .reply import Reply, reply_of
 from .scoring import STALE, UNCLOSED, Forecasts, Known, score, withdrawn
+from .sending import Pieces
 from .settings import ServiceSettings
 from .shadow_store import ShadowStore
 from .shelf import Shelf
@@ -89,12 +90,15 @@ class ForecastApp:
                 self.answer, asked, lines, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
             )
             reply = await to_thread.run_sync(reply_of, found, lines, limiter=self.live_places)
-            content = await to_thread.run_sync(encode, kind, asked, reply, limiter=self.live_places)
+            pieces = encode(kind, asked, reply)
+            content = await to_thread.run_sync(b"".join, pieces, limiter=self.live_places) if asked.live else b""
         self.metrics.latency.observe(time.perf_counter() - started)
         self.metrics.requests.labels(path[1:]).inc()
         self.metrics.count_signals(reply.signal, reply.probability, asked.live, self.now())
-        in_shadow = BackgroundTask(self.challenger.after, asked, lines, found) if asked.live else None
-        return Response(content, media_type=kind, background=in_shadow)  # which runs once the answer has been sent
+        if not asked.live:
+            return Pieces(pieces, kind, self.settings.reply_timeout_s, self.live_places)
+        in_shadow = BackgroundTask(self.challenger.after, asked, lines, found)  # runs once the answer has been sent
+        return Response(content, media_type=kind, background=in_shadow)
 
     @asynccontextmanager
     async def place(self, request: Request, live: bool, limit_s: float):
@@ -183,8 +187,8 @@ def choose_versions(asked: Question, line: Line) -> tuple[ServedVersion, ...]:
     return versions
 
 
-def encode(kind: str, asked: Question, reply: Reply) -> bytes:
-    return write_arrow(asked, reply) if kind == ARROW else write_json(asked, reply)
+def encode(kind: str, asked: Question, reply: Reply) -> Iterator[bytes]:
+    return write_arrow(asked, reply) if kind == ARROW else iter((write_json(asked, reply),))
 
 
 async def set_when_gone(request: Request, abandoned: threading.Event) -> None:

@@ -10,8 +10,10 @@ would allocate whatever a compressed buffer says it will become (THR-16).
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +30,7 @@ MAX_BATCHES = 10_000
 PADDING = 64  # bytes that a writer may add to a buffer
 VALUE_BYTES = 8  # of every column but `pair`
 PAIR_BYTES = 42  # of the longest name that the pattern allows
+PIECE = 4096  # candles in a record batch of an answer, some 650 kB
 REPLY_TIME = pa.timestamp("ms", tz="UTC")
 REPLY_WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -181,25 +184,38 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
-def write_arrow(asked: Question, reply: Reply) -> bytes:
-    """Return the answer as an Arrow stream: one row per candle, null where there is no number or word."""
-    columns: dict[str, pa.Array] = {}
+def write_arrow(asked: Question, reply: Reply) -> Iterator[bytes]:
+    """Yield the answer as an Arrow stream, piece by piece: a row per candle, null where there is no number or word."""
     metadata = {"schema_version": "1", "timeframe": asked.timeframe} | reply.digests
+    columns: dict[str, Words | NDArray[np.generic]] = {}
     if asked.by_pair:
-        columns["pair"] = _words(Words(reply.block, tuple(block.pair for block in asked.blocks)))
+        columns["pair"] = Words(reply.block, tuple(block.pair for block in asked.blocks))
     else:
         metadata["pair"] = asked.blocks[0].pair
-    columns["date"] = pa.array(reply.open_ms, type=pa.int64()).cast(REPLY_TIME)
-    for name, column in reply.columns.items():
-        columns[name] = _words(column) if isinstance(column, Words) else _numbers(column)
-    table = pa.table(columns, metadata=metadata)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
+    columns["date"] = reply.open_ms
+    columns.update(reply.columns)
+    arrays = {name: _array(name, column, slice(0, 0)) for name, column in columns.items()}
+    schema = pa.schema([(name, array.type) for name, array in arrays.items()], metadata=metadata)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for start in range(0, len(reply.open_ms), PIECE):
+            part = slice(start, start + PIECE)
+            writer.write_batch(
+                pa.record_batch([_array(name, column, part) for name, column in columns.items()], schema=schema)
+            )
+            yield sink.getvalue()
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue()
 
 
-def _numbers(column: NDArray[np.float32]) -> pa.Array:
+def _array(name: str, column: Words | NDArray[np.generic], part: slice) -> pa.Array:
+    if isinstance(column, Words):
+        return _words(Words(column.codes[part], column.words))
+    return pa.array(column[part], type=pa.int64()).cast(REPLY_TIME) if name == "date" else _numbers(column[part])
+
+
+def _numbers(column: NDArray[np.generic]) -> pa.Array:
     return pa.array(np.ascontiguousarray(column), type=pa.float32(), from_pandas=True)  # NaN is null
 
 

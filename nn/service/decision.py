@@ -21,7 +21,8 @@ signal_probability  of the class that the signal stands for at 4h: UP, DOWN or F
 ==================  =============================================================================================
 
 ENS-3: where the unified line expects a loss after costs on the direction's side, that is
-side x expected_return_4h < ROUND_TRIP_COST, the signal is HOLD with reason `disagree`; the numbers stay.
+side x expected_return_4h < ROUND_TRIP_COST, the signal is HOLD with reason `disagree`; the numbers stay. Both are compared
+as float32, which is what the columns hold: a return of exactly the cost is no loss.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ _DRAWDOWN, _RALLY, _STRENGTH, _REWARD, _CONFIDENCE = (
         f"confidence_{SIGNAL_HORIZON}",
     )
 )
+_COST = float(np.float32(ROUND_TRIP_COST))  # 0.0022 lies between two float32; a forecast can only be one of them
 _AT_SIGNAL = HORIZONS.index(SIGNAL_HORIZON)
 
 
@@ -104,7 +106,7 @@ def decide(unified: NDArray[np.float32], direction: NDArray[np.float32]) -> Deci
     at_signal = probabilities[:, _AT_SIGNAL]
     signal = leaning(at_signal)
     side = np.select([signal == BUY, signal == SELL], [1.0, -1.0])
-    disagree = known & (side != 0) & (side * numbers[:, _RETURNS[_AT_SIGNAL]] < ROUND_TRIP_COST)
+    disagree = known & (side != 0) & (side * numbers[:, _RETURNS[_AT_SIGNAL]] < _COST)
     signal[disagree | ~known] = HOLD
     probability = at_signal[np.arange(len(signal)), signal]
     probability[~known] = np.nan

@@ -44,7 +44,7 @@ class Metrics:
         self.registry.register(LoadedModels(loaded))
         self.latency = Histogram(
             "candlewright_inference_latency_seconds",
-            "Time from the whole body read to the answer built.",
+            "Time from the whole body read to the answer found; of a live one, written too.",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )

@@ -32,6 +32,7 @@ class ServiceSettings(BaseModel):
     live_timeout_s: PositiveFloat = 2.0  # scoring of the newest candle
     bulk_timeout_s: PositiveFloat = 60.0  # waiting for a place and scoring, over history
     body_timeout_s: PositiveFloat = 10.0  # from the first byte of a body to its last
+    reply_timeout_s: PositiveFloat = 60.0  # from the first piece of an answer over history to its last
     torch_threads: PositiveInt = 1
     backend: Literal["auto", "eager", "shared", "compiled"] = "auto"  # how networks run, see docs/serving-speed.md
     precision: Literal["auto", "fp32", "bf16"] = "fp32"  # of matrix products; auto: bf16 where the processor has it

@@ -60,9 +60,9 @@ def slow_twin(forecast: np.ndarray, way: np.ndarray) -> list[float | str | bool]
     up, down, flat = (p[f"direction_4h_{word}"] for word in ("up", "down", "flat"))
     expected, signal, probability, disagree = u["future_return_4h"], "HOLD", flat, False
     if up > max(down, flat):
-        signal, probability, disagree = "BUY", up, expected < COST
+        signal, probability, disagree = "BUY", up, expected < float(np.float32(COST))
     elif down > max(up, flat):
-        signal, probability, disagree = "SELL", down, -expected < COST
+        signal, probability, disagree = "SELL", down, -expected < float(np.float32(COST))
     return [*row, "HOLD", flat, True] if disagree else [*row, signal, probability, disagree]
 
 
@@ -157,3 +157,52 @@ def test_the_contracts_name_these_columns_and_reasons():
     assert row["required"] == list(row["properties"])
     assert row["required"][4:] == list(DIRECTION_COLUMNS)
     assert {*REASONS, "unclosed", None} == set(row["properties"]["reason"]["enum"])
+
+
+@pytest.mark.parametrize(("way", "side"), [("up", 1), ("down", -1)])
+def test_a_return_of_exactly_the_cost_is_no_loss(way, side):
+    """ENS-3, at its border: the float32 just below it disagrees."""
+    leaning = direction(**{f"direction_4h_{word}": 0.5 if word == way else 0.25 for word in ("up", "down", "flat")})
+    cost = np.float32(COST)
+    at, below = (
+        decision(unified(future_return_4h=side * float(value)), leaning) for value in (cost, np.nextafter(cost, 0))
+    )
+    assert (at["signal"], at["disagree"]) == ({1: "BUY", -1: "SELL"}[side], False)
+    assert (below["signal"], below["disagree"]) == ("HOLD", True)
+
+
+SHARES, MOVES = st.floats(0, 1, width=32), st.floats(0.0009765625, 0.5, width=32)
+
+
+@settings(max_examples=80, deadline=None)
+@given(strength=SHARES, confidence=SHARES, drawdown=MOVES, rally=MOVES, reward=st.floats(0, 8, width=32), more=MOVES)
+def test_levels_keep_their_laws(strength, confidence, drawdown, rally, reward, more):
+    """More of what is good never makes a stake or a target smaller, and mirrored moves give mirrored levels."""
+
+    def of(**changes) -> dict[str, float]:
+        row = {
+            "signal_strength": strength, "confidence_4h": confidence, "max_drawdown_4h": drawdown,
+            "max_rally_4h": rally, "risk_reward_ratio": reward,
+        }  # fmt: skip
+        return decision(unified(**(row | changes)), direction(**UP_AT_4H))
+
+    row = of()
+    assert 0 <= row["stake_multiplier"] <= 1
+    assert row["stake_multiplier"] == pytest.approx(math.sqrt(strength * confidence), rel=1e-6, abs=1e-30)
+    for name, value in (("signal_strength", strength), ("confidence_4h", confidence)):
+        assert of(**{name: min(1, value + more)})["stake_multiplier"] >= row["stake_multiplier"]
+    assert of(max_drawdown_4h=drawdown + more)["stop_long"] > row["stop_long"]
+    assert of(max_rally_4h=rally + more)["stop_short"] > row["stop_short"]
+    assert row["stop_long"] < 1  # a price cannot fall by more than all of it
+    for changes in ({"risk_reward_ratio": reward + more}, {"max_rally_4h": rally + more}):
+        assert of(**changes)["target_long"] >= row["target_long"]
+        assert of(**changes)["target_short"] >= row["target_short"]
+    cost = np.float32(COST)
+    assert cost <= row["target_long"] <= max(row["stop_short"], cost)
+    assert cost <= row["target_short"] <= max(row["stop_long"], cost)
+    fall = drawdown / (1 + drawdown)  # mirrored: the rise becomes the fall, and the fall the rise
+    if rally < 0.5:
+        mirrored = of(max_drawdown_4h=rally / (1 - rally), max_rally_4h=fall)
+        for mine, other in (("stop_long", "stop_short"), ("target_long", "target_short")):
+            assert mirrored[mine] == pytest.approx(row[other], rel=1e-5)
+            assert mirrored[other] == pytest.approx(row[mine], rel=1e-5)
