@@ -24,11 +24,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def command(candles, write_market, tmp_path, monkeypatch, empty_database):
+def command(candles, write_market, tmp_path, monkeypatch):
     """The command without --trials; a whole search of it takes seconds."""
     monkeypatch.setenv("CANDLEWRIGHT_MODEL_KEY", "k" * 40)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
     profile = tmp_path / "tiny.yaml"
     profile.write_text("fit: {epochs: 1, patience: 1, train_stride: 64}\n")
     space = tmp_path / "space.yaml"
@@ -70,7 +69,10 @@ def interrupt(argv, database):
 
 
 @pytest.mark.e2e
-def test_a_search_goes_on_after_ctrl_c_and_its_winner_becomes_the_challenger(command, tmp_path, capfd, monkeypatch):
+def test_a_search_goes_on_after_ctrl_c_and_its_winner_becomes_the_challenger(
+    command, tmp_path, capfd, monkeypatch, empty_database
+):
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     code, said = interrupt([*command, "--trials", "999"], tmp_path / "out" / "search.db")
     assert code == 130
     assert said.splitlines()[-1] == "error: interrupted; the same command goes on"
