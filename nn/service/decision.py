@@ -21,8 +21,8 @@ signal_probability  of the class that the signal stands for at 4h: UP, DOWN or F
 ==================  =============================================================================================
 
 ENS-3: where the unified line expects a loss after costs on the direction's side, that is
-side x expected_return_4h < ROUND_TRIP_COST, the signal is HOLD with reason `disagree`; the numbers stay. Both are compared
-as float32, which is what the columns hold: a return of exactly the cost is no loss.
+side x expected_return_4h < ROUND_TRIP_COST, the signal is HOLD with reason `disagree`; the numbers stay. Both are
+compared as float32, which is what the columns hold: a return of exactly the cost is no loss.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class BadSettings(ValueError):
 class ServiceSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_concurrency: PositiveInt = 32  # live requests in progress; the next gets 429 at once (SRV-8)
+    max_concurrency: PositiveInt = 64  # live requests in progress, 50 bots at once; the next gets 429 at once (SRV-8)
     requests_per_second: PositiveFloat = 60.0  # per key, on average (LIM-6)
     requests_burst: PositiveInt = 240  # per key, at once: bots that share a key ask in the second a candle closes
     bulk_concurrency: PositiveInt = 2  # requests over history that score at the same time (LIM-6)

@@ -76,10 +76,11 @@ class ToyRegistry:
     folder: Path
     keys: Keys = field(default_factory=lambda: Keys(bytes.fromhex(MODEL_KEY)))
 
-    def add(self, bar: int, seed: int = 0, line: str = "unified-15m", **changes) -> str:
+    def add(self, bar: int, seed: int = 0, line: str = "unified-15m", config=None, **changes) -> str:
         """Write a version that is valid from the open of candle `bar`; return its name. The line tells the kind."""
         generator = torch.Generator().manual_seed(seed)
-        kind, config = KINDS.get(line.split("-")[0], KINDS["unified"])
+        kind, usual = KINDS.get(line.split("-")[0], KINDS["unified"])
+        config = config or usual
         model = empty_model(kind, config.to_dict())
         weights = {name: torch.randn(t.shape, generator=generator) * 0.2 for name, t in model.state_dict().items()}
         valid_from = START + bar * BAR

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tradekernels.features import feature_set
+
+from nn.service.backends.choice import Backends
+from nn.service.shelf import Shelf
 
 PATHS = {"/forecast": ["unified-15m"], "/direction": ["direction-15m"], "/predict": ["unified-15m", "direction-15m"]}
 NAMES = {"unified-15m": "model_version", "direction-15m": "direction_version"}
@@ -69,3 +77,56 @@ def test_a_version_counts_from_the_close_of_its_first_candle(serve, registry, ki
     rows = serve(registry).json(kit.candles(230), "/predict").json()["rows"]
     assert [row["reason"] for row in rows[:199]] == ["no_version"] * 199
     assert all(row["model_version"] for row in rows[199:])
+
+
+@pytest.fixture
+def mixed(registry, kit) -> object:
+    """A line whose versions read other features, another warm-up and another length of context."""
+    features = feature_set((*kit.features.names[:4], "ema_20_ratio", "hour_cos"), "15m")
+    longer = replace(kit.config, context_length=32)
+    other = {"feature_names": features.names, "feature_digest": features.digest, "warmup": features.warmup}
+    assert features.warmup != kit.features.warmup
+    registry.publish(
+        registry.add(200), registry.add(250, 1, config=longer, **other), registry.add(380, 2, config=longer)
+    )
+    return registry
+
+
+@pytest.mark.parametrize("backend", ["eager", "shared"])
+def test_a_range_asked_in_parts_has_the_same_bits_and_digest(mixed, serve, kit, backend):
+    """ASO-1, SRV-6: parts that overlap by warm-up and context, as clients cut them, of a line of unlike versions."""
+    ask, frame = serve(mixed), kit.candles(460)
+    ask.app.shelf = Shelf(
+        mixed.folder, environ={"CANDLEWRIGHT_MODEL_KEY": kit.model_key}, backends=Backends(backend, "fp32")
+    )
+    ask.app.shelf.look()
+    [line] = ask("GET", "/models").json()["lines"]
+    overlap = line["warmup"] + line["context_length"]
+
+    def forecasts(first: int, end: int) -> pa.Table:
+        table = kit.read_reply(ask.arrow(kit.arrow_body(frame.iloc[first:end])).content)
+        assert table.schema.metadata[b"chain_digest"].decode() == line["chain_digest"]
+        return table
+
+    whole = forecasts(0, 460)
+    assert len(set(whole["model_version"].to_pylist()) - {None}) == 3
+    for cut in (overlap, 300, 379, 380, 459):
+        part = forecasts(cut - overlap, 460).slice(overlap)
+        for name in part.column_names:
+            assert part[name].to_pylist() == whole[name].slice(cut).to_pylist(), (cut, name)
+
+
+def test_backends_with_other_bits_have_other_digests(mixed, kit):
+    """A client that cuts a range in two sees when the arithmetic changed between its halves."""
+    environ = {"CANDLEWRIGHT_MODEL_KEY": kit.model_key}
+    digests, bits = [], []
+    rows = np.random.default_rng(7).normal(size=(80, kit.config.n_features)).astype(np.float32)
+    for backend, precision in (("eager", "fp32"), ("shared", "fp32"), ("shared", "bf16"), ("shared", "fp32")):
+        shelf = Shelf(mixed.folder, environ=environ, backends=Backends(backend, precision))
+        shelf.look()
+        line = shelf.line_of("15m")
+        digests.append(line.chain_digest)
+        bits.append(line.chain[0].forecast(rows, np.arange(20, 80)).tobytes())
+    assert len(set(digests)) == 3
+    assert (digests[1], bits[1]) == (digests[3], bits[3])
+    assert bits[2] != bits[1]
