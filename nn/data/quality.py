@@ -7,7 +7,7 @@ Bars are only ever refused or counted here, never repaired: a gap stays a gap, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -137,7 +137,9 @@ def resolve_candle_type(pair: str, candle_type: str) -> str:
     return candle_type
 
 
-def open_times(frame: pd.DataFrame, source: str, timeframe: str, on_grid: bool = True) -> NDArray[np.int64]:
+def open_times(
+    frame: pd.DataFrame | Mapping[str, pd.Series], source: str, timeframe: str, on_grid: bool = True
+) -> NDArray[np.int64]:
     """Return the open times in milliseconds since 1970: UTC, strictly ascending, on the timeframe's grid (DQ-1)."""
     step = timeframe_ms(timeframe)
     if "date" not in frame:

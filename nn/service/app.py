@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import orjson
 from anyio import CapacityLimiter, to_thread
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp
 from ..data.timeframe import timeframe_ms
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from .arrow import read_arrow, write_arrow
+from .batching import Job, Lane, answer_together
 from .body import ARROW, JSON, LIMITS, read_body
 from .challenger import Challenger
 from .errors import Refused
@@ -31,7 +33,7 @@ from .keys import ApiKeys
 from .metrics import Metrics
 from .places import HISTORY, LIVE
 from .reply import Reply, reply_of
-from .scoring import STALE, UNCLOSED, Forecasts, Known, score, withdrawn
+from .scoring import STALE, UNCLOSED, Forecasts, withdrawn
 from .sending import Pieces
 from .settings import ServiceSettings
 from .shadow_store import ShadowStore
@@ -45,6 +47,8 @@ ANSWERED_BY = {  # the kinds of line that each address asks
     "/predict": (UNIFIED_PATCHTST, DIRECTION),
 }
 CLOCK_TOLERANCE_MS = 2000  # a candle may close by the exchange's clock a little before it does by ours
+SMALL_BODY = 1 << 20  # bytes; the newest candles of some 20 pairs
+Finished = tuple[tuple[Forecasts, ...], Reply, Iterator[bytes]]
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -62,6 +66,8 @@ class ForecastApp:
         self.metrics = Metrics(self.aliases)
         self.live_places = CapacityLimiter(settings.max_concurrency)
         self.bulk_places = CapacityLimiter(settings.bulk_concurrency)
+        self.small_bodies = CapacityLimiter(1)  # a small body is read sooner than a lock changes hands
+        self.lane: Lane[Finished] = Lane()
         routes = [
             *(Route(path, self.ask, methods=["POST"]) for path in ANSWERED_BY),
             Route("/models", self.models, methods=["GET"]),
@@ -78,7 +84,8 @@ class ForecastApp:
         path, kind = request.scope["path"], content_type(request.scope)
         body = await read_body(request.receive, LIMITS[kind], self.settings.body_timeout_s)
         started = time.perf_counter()
-        asked = await to_thread.run_sync(read_arrow if kind == ARROW else read_json, body, limiter=self.live_places)
+        readers = self.small_bodies if len(body) <= SMALL_BODY else self.live_places
+        asked = await to_thread.run_sync(read_arrow if kind == ARROW else read_json, body, limiter=readers)
         del body
         request.scope["ticket"].move(LIVE if asked.live else HISTORY)
         # each line is taken once for the whole answer, whatever is swapped meanwhile
@@ -86,19 +93,20 @@ class ForecastApp:
         versions = tuple(choose_versions(asked, line) for line in lines)
         limit_s = self.settings.live_timeout_s if asked.live else self.settings.bulk_timeout_s
         async with self.place(request, asked.live, limit_s) as in_time:
-            found = await to_thread.run_sync(
-                self.answer, asked, lines, versions, in_time, limiter=self.live_places, abandon_on_cancel=True
-            )
-            reply = await to_thread.run_sync(reply_of, found, lines, limiter=self.live_places)
-            pieces = encode(kind, asked, reply)
-            content = await to_thread.run_sync(b"".join, pieces, limiter=self.live_places) if asked.live else b""
+            job = Job(asked, lines, versions, in_time, partial(self.finish, kind, asked, lines))
+            if asked.live:
+                found, reply, pieces = await asyncio.wrap_future(self.lane.ask(job))
+            else:
+                ((found, reply, pieces),) = await to_thread.run_sync(
+                    answer_together, (job,), limiter=self.live_places, abandon_on_cancel=True
+                )
         self.metrics.latency.observe(time.perf_counter() - started)
         self.metrics.requests.labels(path[1:]).inc()
         self.metrics.count_signals(reply.signal, reply.probability, asked.live, self.now())
         if not asked.live:
             return Pieces(pieces, kind, self.settings.reply_timeout_s, self.live_places)
         in_shadow = BackgroundTask(self.challenger.after, asked, lines, found)  # runs once the answer has been sent
-        return Response(content, media_type=kind, background=in_shadow)
+        return Response(b"".join(pieces), media_type=kind, background=in_shadow)
 
     @asynccontextmanager
     async def place(self, request: Request, live: bool, limit_s: float):
@@ -131,20 +139,14 @@ class ForecastApp:
 
         return in_time
 
-    def answer(
-        self,
-        asked: Question,
-        lines: tuple[Line, ...],
-        versions: tuple[tuple[ServedVersion, ...], ...],
-        in_time: Callable[[], None],
-    ) -> tuple[Forecasts, ...]:
-        """Return what each line says of the same candles; features that both read are computed once."""
-        known: Known = {}
-        found = (
-            score(chosen, asked.frames, asked.timeframe, line.columns, asked.live, in_time, known)
-            for line, chosen in zip(lines, versions, strict=True)
-        )
-        return tuple(self.timely(asked, each) if asked.live else each for each in found)
+    def finish(self, kind: str, asked: Question, lines: tuple[Line, ...], found: tuple[Forecasts, ...]) -> Finished:
+        """Return what the lines said, the answer, and its form on the wire: a live one's in one piece, made already."""
+        if not asked.live:
+            reply = reply_of(found, lines)
+            return found, reply, encode(kind, asked, reply)
+        found = tuple(self.timely(asked, each) for each in found)
+        reply = reply_of(found, lines)
+        return found, reply, iter((b"".join(encode(kind, asked, reply)),))
 
     def timely(self, asked: Question, found: Forecasts) -> Forecasts:
         """Withdraw forecasts of candles that closed too long ago (DQ-6) or have not closed yet (DQ-2).

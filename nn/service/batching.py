@@ -1,85 +1,115 @@
-"""Requests that come while another one is being scored are scored together, in one run of the network.
+"""Live requests that wait are answered together: one block of candles, one run of each network.
 
-From: `versions`, one call per live request and thread. To: a backend, one call for all that wait.
+From: `app`, one job per request. To: `scoring`, one call for all that wait, in the one thread that live requests have.
 
-Nobody waits for company: a request alone runs at once. Those that arrive meanwhile line up, and when the run ends the
-first of them takes all that wait along. So the size of a batch follows the load by itself, without a timer; that a
-window's answer does not depend on what else is in its batch is the promise of `backends.batches`.
+Nobody waits for company: a job alone runs at once. Those that arrive meanwhile line up, and are taken together when it
+is done. So the size of a group follows the load by itself, without a timer; that a candle's answer does not depend on
+what it is asked with is the promise of `scoring` and `backends.batches`. One thread is enough, since features have
+threads of their own, and better than many, which would take the interpreter's lock from one another at each step.
 """
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .backends.batches import BATCH, Backend
+from .backends.batches import BATCH
+from .scoring import Forecasts, Known, score
+from .versions import Line, ServedVersion
+from .wire import Question
 
-
-@dataclass(eq=False)
-class Job:
-    rows: NDArray[np.float32]  # (T, C)
-    ends: NDArray[np.int64]
-    woken: threading.Event = field(default_factory=threading.Event)
-    leads: bool = False  # woken to run for all that wait, not because its answer is there
-    answer: NDArray[np.float32] | None = None
-    error: BaseException | None = None
+Answer = TypeVar("Answer")
 
 
-class Grouped:
-    """A backend that many threads ask at once; longer work goes straight through."""
+@dataclass(frozen=True, eq=False)
+class Job(Generic[Answer]):
+    """A checked request: what it asks of whom, and what becomes of the forecasts, one per line."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend, self.name = backend, backend.name
-        self._lock = threading.Lock()
-        self._waiting: list[Job] = []
-        self._running = False
+    asked: Question
+    lines: tuple[Line, ...]
+    versions: tuple[tuple[ServedVersion, ...], ...]  # that may answer, of each line
+    in_time: Callable[[], None]  # raises when the time is over
+    finish: Callable[[tuple[Forecasts, ...]], Answer]
 
-    def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return (len(ends), n_columns) of the windows of scaled rows (T, C) that end at these rows, inclusive."""
-        if len(ends) > BATCH:
-            return self.backend.forecast(rows, ends)
-        job = Job(rows, ends)
-        with self._lock:
-            self._waiting.append(job)
-            if not self._running:
-                self._running = job.leads = True
-        if not job.leads:
-            job.woken.wait()
-        if job.leads:
-            self._lead()
-        if job.error is not None:
-            raise RuntimeError("scoring in a group failed") from job.error
-        assert job.answer is not None
-        return job.answer
 
-    def _lead(self) -> None:
-        """Run for all that wait now, then hand over to the first who came meanwhile."""
-        with self._lock:
-            jobs, self._waiting = self._waiting, []
-        try:
-            self._run(jobs)
-        except BaseException as error:
-            for job in jobs:
-                job.error = error
-        finally:
-            for job in jobs:
-                job.leads = False
-                job.woken.set()
-            with self._lock:
-                self._running = bool(self._waiting)
-                if self._waiting:
-                    self._waiting[0].leads = True
-                    self._waiting[0].woken.set()
+class Lane(Generic[Answer]):
+    """The thread that live requests are answered in."""
 
-    def _run(self, jobs: list[Job]) -> None:
-        heights = np.cumsum([0, *(len(job.rows) for job in jobs)])
-        rows = jobs[0].rows if len(jobs) == 1 else np.concatenate([job.rows for job in jobs])
-        ends = np.concatenate([job.ends + height for job, height in zip(jobs, heights, strict=False)])
-        answers = self.backend.forecast(rows, ends)
-        start = 0
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Job[Answer], Future[Answer]]] = deque()
+        self._thread = ThreadPoolExecutor(1, "live")
+
+    def ask(self, job: Job[Answer]) -> Future[Answer]:
+        future: Future[Answer] = Future()
+        self._waiting.append((job, future))
+        self._thread.submit(self._run)  # finds nothing to do where an earlier run took the job along
+        return future
+
+    def _run(self) -> None:
+        """Answer those that wait now, about as many as a run of the network has room for."""
+        taken: list[tuple[Job[Answer], Future[Answer]]] = []
+        places = BATCH
+        while self._waiting and (not taken or len(self._waiting[0][0].asked.blocks) <= places):
+            job, future = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                taken.append((job, future))
+                places -= len(job.asked.blocks)
+        groups: dict[object, list[tuple[Job[Answer], Future[Answer]]]] = {}
+        for job, future in taken:
+            groups.setdefault((job.asked.timeframe, job.lines, job.versions), []).append((job, future))
+        for group in groups.values():
+            settle(group)
+
+
+def settle(group: Sequence[tuple[Job[Answer], Future[Answer]]]) -> None:
+    """Answer a group; where that fails each job alone, so that what is wrong with one is the trouble of one."""
+    try:
+        answers = answer_together([job for job, _ in group])
+    except BaseException as error:
+        if len(group) == 1:
+            group[0][1].set_exception(error)
+            return
+        for each in group:
+            settle([each])
+        return
+    for (_, future), answer in zip(group, answers, strict=True):
+        future.set_result(answer)
+
+
+def answer_together(jobs: Sequence[Job[Answer]]) -> list[Answer]:
+    """Return the answer of each job; all ask the same lines and versions, which share the features they read."""
+    first = jobs[0]
+    blocks = np.cumsum([0, *(len(job.asked.blocks) for job in jobs)])
+    candles = [each for job in jobs for each in job.asked.candles]
+    known: Known = {}
+
+    def in_time() -> None:
         for job in jobs:
-            job.answer = answers[start : start + len(job.ends)]
-            start += len(job.ends)
+            job.in_time()
+
+    found = [
+        score(chosen, candles, first.asked.timeframe, line.columns, first.asked.live, in_time, known)
+        for line, chosen in zip(first.lines, first.versions, strict=True)
+    ]
+    return [
+        job.finish(tuple(of_blocks(each, int(blocks[k]), int(blocks[k + 1])) for each in found))
+        for k, job in enumerate(jobs)
+    ]
+
+
+def of_blocks(found: Forecasts, start: int, stop: int) -> Forecasts:
+    """Return the rows of some of the blocks, counted anew from 0."""
+    rows = slice(*np.searchsorted(found.block, (start, stop)))
+    return replace(
+        found,
+        block=found.block[rows] - np.int32(start),
+        open_ms=found.open_ms[rows],
+        values=found.values[rows],
+        version=found.version[rows],
+        reason_codes=found.reason_codes[rows],
+    )

@@ -54,7 +54,7 @@ class Challenger:
 
     def offer(self, asked: Question, lines: tuple[Line, ...], found: tuple[Forecasts, ...]) -> None:
         """Take a live request that has been answered; returns at once, whatever happens."""
-        n_rows = sum(map(len, asked.frames))
+        n_rows = sum(map(len, asked.blocks))
         for line, forecasts in zip(lines, found, strict=True):
             if line.challenger is None or line.challenger is line.champion or not forecasts.scored.any():
                 continue
@@ -88,7 +88,7 @@ class Challenger:
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None:
             with self.lock:
-                self.rows -= sum(map(len, job[0].frames))
+                self.rows -= sum(map(len, job[0].blocks))
             try:
                 self._answer(*job)
             except Busy:
@@ -120,7 +120,7 @@ class Challenger:
                     raise Busy
                 time.sleep(PAUSE_S)
 
-        found = score((line.challenger,), asked.frames, asked.timeframe, line.columns, True, wait)
+        found = score((line.challenger,), asked.candles, asked.timeframe, line.columns, True, wait)
         both = np.flatnonzero(fresh & found.scored)
         if not len(both):
             return

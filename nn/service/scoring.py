@@ -26,11 +26,20 @@ SECTION = 1024  # windows that are scaled and embedded together; no bit of an an
 REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed")
 NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED = range(len(REASONS))
 NONE = -1
-FEATURE_THREADS = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "features")  # for all requests together
+N_THREADS = len(os.sched_getaffinity(0))
+FEATURE_THREADS = ThreadPoolExecutor(N_THREADS, "features")  # for all requests together
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a frame from the row `first` on: what comes before only warms them up."""
+
+    first: int
+    rows: NDArray[np.float32]
 
 
 Candles = Mapping[str, NDArray[np.generic]]  # the columns of a frame as plain arrays
-Known = dict[tuple[str, int], NDArray[np.float32]]  # features by their digest and the index of the frame
+Known = dict[tuple[str, int], Features]  # by the digest of the features and the index of the frame
 
 
 class Scorer(Protocol):
@@ -46,7 +55,7 @@ class Scorer(Protocol):
     def warmup(self) -> int: ...
     @property
     def context_length(self) -> int: ...
-    def features(self, frame: Candles) -> NDArray[np.float32]: ...
+    def features(self, frame: Candles, first: int) -> NDArray[np.float32]: ...
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
     def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]: ...
 
@@ -83,7 +92,7 @@ def newest_allowed(valid_from_ms: NDArray[np.int64], close_ms: NDArray[np.int64]
 
 def score(
     versions: Sequence[Scorer],
-    frames: Sequence[pd.DataFrame],
+    frames: Sequence[Candles | pd.DataFrame],
     timeframe: str,
     columns: tuple[str, ...],
     last_only: bool = False,
@@ -96,7 +105,7 @@ def score(
     ----------
     versions : sequence of Scorer
         Ascending by valid_from. A live request passes the champion alone.
-    frames : sequence of DataFrame
+    frames : sequence of mapping or DataFrame
         Checked candles of one pair each, oldest first: date (open time, int64 milliseconds), open, high, low, close,
         volume. The answer's rows are those of the first frame, then of the second, and so on.
     columns : tuple of str
@@ -109,10 +118,11 @@ def score(
         Features computed before from the same frames; new ones are added, so that a second line need not.
     """
     known = {} if known is None else known
-    candles = [{str(name): frame[name].to_numpy() for name in frame} for frame in frames]
+    candles = [{name: np.asarray(frame[name]) for name in ("date", *OHLCV)} for frame in frames]
     step = timeframe_ms(timeframe)
     valid_from = np.array([each.valid_from_ms for each in versions], dtype=np.int64)
-    rows = [np.arange(len(frame) - 1 if last_only else 0, len(frame)) for frame in frames]  # asked for, by frame
+    heights = [len(each["date"]) for each in candles]
+    rows = [np.arange(height - 1 if last_only else 0, height) for height in heights]  # asked for, by frame
     open_ms = [each["date"][mine] for each, mine in zip(candles, rows, strict=True)]
     allowed = [newest_allowed(valid_from, opened + step) for opened in open_ms]
     block = np.repeat(np.arange(len(frames), dtype=np.int32), [len(mine) for mine in rows])
@@ -138,7 +148,7 @@ def score(
             answer.reason_codes[places] = np.where(mine < version.warmup + version.context_length - 1, WARMUP, GAP)
             if usable.any():
                 todo.append((k, mine[usable], places[usable]))
-        compute_missing(version, candles, [k for k, _, _ in todo], known)
+        compute_missing(version, candles, {k: int(ends[0]) - version.context_length + 1 for k, ends, _ in todo}, known)
         for k, ends, places in todo:
             work.add(known[version.feature_digest, k], ends, places)
         if not work.places:
@@ -162,9 +172,9 @@ class Work:
         self.places: list[NDArray[np.int64]] = []  # rows of the answer
         self.height = 0
 
-    def add(self, features: NDArray[np.float32], ends: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+    def add(self, features: Features, ends: NDArray[np.int64], places: NDArray[np.int64]) -> None:
         start, stop = ends[0] - self.version.context_length + 1, ends[-1] + 1
-        self.features.append(features[start:stop])
+        self.features.append(features.rows[start - features.first : stop - features.first])
         self.ends.append(ends - start + self.height)
         self.places.append(places)
         self.height += int(stop - start)
@@ -188,12 +198,21 @@ def usable_rows(candles: Candles, step: int, version: Scorer) -> NDArray[np.bool
     return np.arange(len(filled)) - (version.context_length - 1) >= earliest
 
 
-def compute_missing(version: Scorer, candles: Sequence[Candles], wanted: Sequence[int], known: Known) -> None:
-    """Compute the features of these frames that are not known yet, several at a time: the kernels free the lock."""
-    missing = [k for k in wanted if (version.feature_digest, k) not in known]
-    frames = [candles[k] for k in missing]
-    found = map(version.features, frames) if len(missing) < 2 else FEATURE_THREADS.map(version.features, frames)
-    known.update(zip([(version.feature_digest, k) for k in missing], found, strict=True))
+def compute_missing(version: Scorer, candles: Sequence[Candles], wanted: Mapping[int, int], known: Known) -> None:
+    """Compute features that are not known yet, several frames at a time: the kernels free the interpreter's lock.
+
+    `wanted` has the first row that is read of each frame.
+    """
+    digest = version.feature_digest
+
+    def compute(frames: Sequence[int]) -> None:
+        for k in frames:
+            known[digest, k] = Features(wanted[k], version.features(candles[k], wanted[k]))
+
+    missing = [k for k, first in wanted.items() if (digest, k) not in known or known[digest, k].first > first]
+    shares = [missing[k::N_THREADS] for k in range(N_THREADS)]
+    for _ in (map if len(missing) < 2 else FEATURE_THREADS.map)(compute, shares):
+        continue  # what was raised there is raised here
 
 
 def run_sections(

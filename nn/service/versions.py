@@ -29,7 +29,6 @@ from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .backends.batches import BATCH, Backend
 from .backends.choice import Backends, processor
-from .batching import Grouped
 from .scoring import Candles
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -70,9 +69,10 @@ class ServedVersion:
     def context_length(self) -> int:
         return self.model.config.context_length
 
-    def features(self, frame: Candles) -> NDArray[np.float32]:
-        """Return the features of these candles; what overflowed is NaN, so that its windows give no forecast."""
+    def features(self, frame: Candles, first: int = 0) -> NDArray[np.float32]:
+        """Return the features of these candles from row `first` on; of what overflowed NaN, and so no forecast."""
         matrix = self.feature_set.compute(frame)
+        matrix = matrix[first:].copy() if 2 * first > len(matrix) else matrix[first:]  # frees rows that only warm up
         matrix[np.isinf(matrix)] = np.nan
         return matrix
 
@@ -140,7 +140,7 @@ def quickened(line: Line, backends: Backends) -> Line:
     slow = {version for version in every if backends.is_slow(version.backend)}
     if not slow or not all(backends.has_better(version.model) for version in slow):
         return line
-    new = {version: replace(version, backend=Grouped(backends.of(version.model))) for version in every}
+    new = {version: replace(version, backend=backends.of(version.model)) for version in every}
     chain = tuple(new[version] for version in line.chain)
     champion = new[line.champion] if line.champion else None
     challenger = new[line.challenger] if line.challenger else None
@@ -202,7 +202,7 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
         raise ModelRefused(
             f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
         )
-    version = ServedVersion(manifest, features, scaler, model, Grouped(backends.of(model)))
+    version = ServedVersion(manifest, features, scaler, model, backends.of(model))
     dummy_inference(version)
     return version
 

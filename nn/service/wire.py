@@ -69,11 +69,10 @@ class Block:
     """Checked closed candles of one pair, oldest first: date (open time, int64 milliseconds) and OHLCV."""
 
     pair: str
-    frame: pd.DataFrame
+    candles: Mapping[str, NDArray[np.generic]]
 
-    @property
-    def open_ms(self) -> NDArray[np.int64]:
-        return self.frame["date"].to_numpy()
+    def __len__(self) -> int:
+        return len(self.candles["date"])
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,8 @@ class Question:
         return self.as_of == "latest"
 
     @property
-    def frames(self) -> tuple[pd.DataFrame, ...]:
-        return tuple(block.frame for block in self.blocks)
+    def candles(self) -> tuple[Mapping[str, NDArray[np.generic]], ...]:
+        return tuple(block.candles for block in self.blocks)
 
 
 def read_json(body: bytes) -> Question:
@@ -143,19 +142,20 @@ def question(
         raise too_large(f"{len(date)} rows, expected at most {MAX_ROWS}; split the work")
     if date.min() < 0 or date.max() > LAST_TIME_MS:
         raise bad_request("candles.date has values outside 1970..2100, expected milliseconds since 1970")
-    whole = pd.DataFrame({"date": date, **numbers}, copy=False)
+    whole = {"date": date, **numbers}
     blocks = tuple(
-        checked(Block(pair, whole.iloc[part]), {name: column[part] for name, column in numbers.items()}, parameters)
+        checked(Block(pair, {name: column[part] for name, column in whole.items()}), parameters)
         for pair, part in rows.items()
     )
     return Question(blocks, parameters.timeframe, parameters.as_of, parameters.feature_digest, by_pair)
 
 
-def checked(block: Block, numbers: Mapping[str, NDArray[np.float64]], parameters: Parameters) -> Block:
-    """Return the block, whose prices and volume are these `numbers`, if they are candles."""
+def checked(block: Block, parameters: Parameters) -> Block:
+    """Return the block if its candles are candles."""
     source = f"{block.pair} {parameters.timeframe}"
     try:
-        times = open_times(block.frame, source, parameters.timeframe)
+        times = open_times({"date": pd.Series(block.candles["date"], copy=False)}, source, parameters.timeframe)
+        numbers = {name: np.asarray(block.candles[name], dtype=np.float64) for name in OHLCV}
         check_prices({name: numbers[name] for name in PRICES}, times, source)
         check_volume(numbers["volume"], times, source)
     except BadCandles as error:

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from nn.service import app as app_module
+from nn.service import batching
 from nn.service.errors import Refused
 
 
@@ -79,7 +79,7 @@ def test_work_for_a_client_that_is_gone_ends(ask, kit, monkeypatch):
             ended.append(refusal.error)
             raise
 
-    monkeypatch.setattr(app_module, "score", endless)
+    monkeypatch.setattr(batching, "score", endless)
     messages = [{"type": "http.request", "body": kit.json_body(kit.candles(280))}, {"type": "http.disconnect"}]
     scope = {
         "type": "http",

@@ -5,6 +5,7 @@ import re
 import struct
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -32,17 +33,17 @@ def replaced(kit, name, column):
 def test_dates_may_be_timestamps_or_milliseconds(kit):
     frame = kit.candles(20)
     dates = pa.array(frame["date"], pa.int64())
-    assert only_block(replaced(kit, "date", dates[:8])).open_ms.tolist() == frame["date"][:8].tolist()
+    assert only_block(replaced(kit, "date", dates[:8])).candles["date"].tolist() == frame["date"][:8].tolist()
     asked = read_arrow(kit.arrow_body(frame, as_of="latest"))
     assert (asked.blocks[0].pair, asked.timeframe, asked.as_of, asked.live) == ("BTC/USDT:USDT", "15m", "latest", True)
-    np.testing.assert_array_equal(asked.frames[0], frame)
+    np.testing.assert_array_equal(pd.DataFrame(asked.candles[0]), frame)
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
 def test_compressed_batches_are_read(kit, compression):
     frame = kit.candles(500)
     asked = read_arrow(kit.stream_of(kit.arrow_table(frame), compression=compression))
-    np.testing.assert_array_equal(asked.frames[0], frame)
+    np.testing.assert_array_equal(pd.DataFrame(asked.candles[0]), frame)
 
 
 def test_many_batches_are_one_question(kit):
@@ -51,7 +52,7 @@ def test_many_batches_are_one_question(kit):
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=7)
-    np.testing.assert_array_equal(only_block(sink.getvalue().to_pybytes()).frame, frame)
+    np.testing.assert_array_equal(pd.DataFrame(only_block(sink.getvalue().to_pybytes()).candles), frame)
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
@@ -230,7 +231,7 @@ def test_the_newest_candles_of_several_pairs_are_one_question(kit):
     assert [block.pair for block in asked.blocks] == list(frames)
     assert (asked.by_pair, asked.live) == (True, True)
     for block, frame in zip(asked.blocks, frames.values(), strict=True):
-        np.testing.assert_array_equal(block.frame, frame)
+        np.testing.assert_array_equal(pd.DataFrame(block.candles), frame)
 
 
 def with_pairs(kit, pairs, frame=None, **changes):

@@ -164,12 +164,25 @@ def test_features_are_computed_once_for_two_lines(versions, kit):
         def __getattr__(self, name):
             return getattr(versions[0], name)
 
-        def features(self, frame):
+        def features(self, frame, first):
             raise AssertionError("computed again")
 
     second = score([Blind()], frames, "15m", FORECAST_COLUMNS, known=known)
     same = first.version == 0
     np.testing.assert_array_equal(bits(second)[same], bits(first)[same])
+
+
+def test_a_second_line_with_a_longer_context_gets_the_features_it_reads(versions, kit):
+    """Only rows that a window reads are kept; a line that reads earlier ones has them computed."""
+    frames = [kit.candles(300), kit.candles(300, seed=1)]
+    known = {}
+    versions = versions[-1:]
+    newest = score(versions, frames, "15m", FORECAST_COLUMNS, last_only=True, known=known)
+    assert {each.first for each in known.values()} == {300 - versions[0].context_length}
+    whole = score(versions, frames, "15m", FORECAST_COLUMNS, known=known)
+    assert {each.first for each in known.values()} < set(range(300 - versions[0].context_length))
+    np.testing.assert_array_equal(bits(whole)[[299, 599]], bits(newest))
+    np.testing.assert_array_equal(bits(whole), bits(score(versions, frames, "15m", FORECAST_COLUMNS)))
 
 
 def test_sections_leave_no_trace(versions, kit, monkeypatch):
