@@ -194,8 +194,9 @@ def differences(
     """Return, for the figures that promotion asks for, the network's less the best baseline's on the same resamples."""
     asked = {name: best[name][0] for name in names if name in best}
     sought = {NETWORK, *asked.values()}
-    by_name = {
-        who: {figure.name: figure for figure in figures_of(judged.forecasts[who], judged.outcomes)} for who in sought
+    by_name = {  # the rows of all figures of a long chain would be gigabytes
+        who: {each.name: each for each in figures_of(judged.forecasts[who], judged.outcomes) if each.name in asked}
+        for who in sought
     }
     found = {}
     for name, who in asked.items():
