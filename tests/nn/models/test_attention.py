@@ -14,28 +14,30 @@ def plain(q, k, v, scores):
     return inside.softmax(-1) @ v, inside
 
 
-def arguments(with_scores, n=7):
+def arguments(with_scores, tokens=5, n=7):
     torch.manual_seed(0)
-    made = [torch.randn(n, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
-    return [*made, torch.randn(n, 5, 5, dtype=torch.float64, requires_grad=True) if with_scores else None]
+    made = [torch.randn(n, tokens, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    return [*made, torch.randn(n, tokens, tokens, dtype=torch.float64, requires_grad=True) if with_scores else None]
 
 
+@pytest.mark.parametrize("tokens", [5, 20])  # by our own softmax, and by torch's
 @pytest.mark.parametrize("with_scores", [False, True])
 @pytest.mark.parametrize("numbers", [1, 60, 1 << 17])
-def test_it_equals_the_formula_however_it_is_cut(monkeypatch, numbers, with_scores):
+def test_it_equals_the_formula_however_it_is_cut(monkeypatch, numbers, with_scores, tokens):
     """Vaswani et al. (2017), equation 1; parts of one sequence, of two, and all at once."""
     monkeypatch.setattr(module, "CACHE_NUMBERS", numbers)
-    given = arguments(with_scores)
+    given = arguments(with_scores, tokens)
     for ours, theirs in zip(attention(*given), plain(*given), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("with_scores", [False, True])
 @pytest.mark.parametrize("used", [(1, 0), (0, 1), (1, 1)])
-def test_its_gradients_are_those_of_the_formula(with_scores, used):
-    given = arguments(with_scores)
+@pytest.mark.parametrize("tokens", [5, 20])
+def test_its_gradients_are_those_of_the_formula(with_scores, used, tokens):
+    given = arguments(with_scores, tokens)
     known = [each for each in given if each is not None]
-    weight = torch.randn(7, 5, 4, dtype=torch.float64), torch.randn(7, 5, 5, dtype=torch.float64)
+    weight = [torch.randn(7, tokens, size, dtype=torch.float64) for size in (4, tokens)]
 
     def gradients(function):
         mixed, scores = function(*given)
@@ -44,6 +46,15 @@ def test_its_gradients_are_those_of_the_formula(with_scores, used):
 
     for ours, theirs in zip(gradients(attention), gradients(plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_scores_of_any_size_stay_finite():
+    scores = torch.full((2, 5, 5), 1e4).diagonal_scatter(torch.full((2, 5), -1e4), dim1=1, dim2=2)
+    q = torch.zeros(2, 5, 4, requires_grad=True)
+    mixed, _ = attention(q, q.detach(), torch.ones(2, 5, 4), scores)
+    torch.testing.assert_close(mixed, torch.ones(2, 5, 4))
+    mixed.sum().backward()
+    assert q.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.9])
