@@ -20,7 +20,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-SCHEMA = "1"
+SCHEMA = 2
+HEADER = "state"  # one entry only: safetensors writes several in any order, and equal states are equal files
 
 
 class CheckpointRefused(ValueError):
@@ -58,12 +59,12 @@ class Checkpoint:
     def save(self, state: State) -> None:
         """Put the state in the place of the older one, all of it or nothing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        header = {"schema": SCHEMA, "fingerprint": self.fingerprint, "story": json.dumps(state.story)}
+        header = {"schema": SCHEMA, "fingerprint": self.fingerprint, "story": state.story}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             with aside.open("wb") as file:
-                file.write(safetensors.torch.save(tensors, header))
+                file.write(safetensors.torch.save(tensors, {HEADER: json.dumps(header)}))
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(self.path)
@@ -76,17 +77,17 @@ class Checkpoint:
             return None
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
-                header = file.metadata() or {}
+                header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            story = json.loads(header.get("story", "null"))
+            found, fingerprint, story = (header.get(name) for name in ("schema", "fingerprint", "story"))
         except Exception as error:  # whatever the parser says, the file is refused and the reason kept
             raise CheckpointRefused(f"{self.path} is broken: {' '.join(str(error).split())}") from error
-        if header.get("schema") != SCHEMA or not isinstance(story, dict):
-            raise CheckpointRefused(f"{self.path} has schema {header.get('schema')!r}, expected {SCHEMA!r}")
-        if header.get("fingerprint") != self.fingerprint:
+        if found != SCHEMA or not isinstance(story, dict):
+            raise CheckpointRefused(f"{self.path} has schema {found!r}, expected {SCHEMA!r}")
+        if fingerprint != self.fingerprint:
             raise CheckpointRefused(
                 f"{self.path} is of another config, seed, library or candles: its fingerprint is"
-                f" {str(header.get('fingerprint'))[:12]}, expected {self.fingerprint[:12]}"
+                f" {str(fingerprint)[:12]}, expected {self.fingerprint[:12]}"
             )
         return State(tensors, story)
 

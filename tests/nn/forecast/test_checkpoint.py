@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pytest
@@ -21,7 +20,19 @@ from nn.forecast.version import train_version
 from .conftest import BEGIN, PAIRS, make_candles, write_market
 
 UNTIL = (BEGIN + timedelta(days=20)).to_pydatetime()
-CHILD = "import json, sys; from nn.forecast.fold import train_fold; train_fold(json.load(sys.stdin))"
+DEADLY_SAVE = 4  # two epochs of the first member and one of the second are kept, the next is half written
+CHILD = f"""
+import json, os, signal, sys
+from nn.forecast.fold import train_fold
+saves, fsync = [], os.fsync
+def killing(file):
+    saves.append(file)
+    if len(saves) == {DEADLY_SAVE}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(file)
+os.fsync = killing
+train_fold(json.load(sys.stdin))
+"""
 
 
 def quiet(*_):
@@ -53,25 +64,24 @@ def same_bits(one, other):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["unified_patchtst", "direction"])
 def test_a_killed_process_goes_on_to_the_same_bits(kind, config, market, tmp_path):
-    config = config.with_layer({"fit": {"epochs": 4, "patience": 4, "train_stride": 4}})
     task = fold_task(kind, config, "15m", 7, UNTIL, tmp_path / "kept", candles=(market[1], PAIRS))
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True
-    )
-    child.stdin.write(json.dumps(task))
-    child.stdin.close()
-    second = tmp_path / "kept" / "member-1.safetensors"  # the first member is finished, the second has begun
-    deadline = time.monotonic() + 60
-    while not second.exists() and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    seen = []
-    resumed = train(kind, config, market, tmp_path / "kept", lambda epoch, metrics: seen.append(epoch))
-    whole = train(kind, config, market)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    child = subprocess.run([sys.executable, "-c", CHILD], input=json.dumps(task), env=environment, text=True)
+    assert child.returncode == -signal.SIGKILL
+    left = sorted(path.name.split(".")[:2] for path in (tmp_path / "kept").iterdir())
+    assert left == [["", "member-1"], ["member-0", "safetensors"], ["member-1", "safetensors"]]
+    seen, trained = [], []
+    resumed = train(
+        kind, config, market, tmp_path / "kept", lambda epoch, metrics: seen.append(epoch),
+        lambda epoch, *rest: trained.append(epoch),
+    )  # fmt: skip
+    assert set(trained) == {3}
+    whole = train(kind, config, market, tmp_path / "whole")
     assert same_bits(resumed, whole)
     assert resumed.metrics == whole.metrics
-    assert seen == list(range(8))  # the epochs before the kill are told again, for the new run in MLflow
+    assert seen == list(range(4))  # the epochs before the kill are told again, for the new run in MLflow
+    for name in ("member-0.safetensors", "member-1.safetensors"):  # equal states are equal files
+        assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_a_finished_training_is_taken_as_it_is(config, market, tmp_path):
