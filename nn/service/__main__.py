@@ -74,8 +74,10 @@ def serve(listener: socket.socket, settings: ServiceSettings) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="pathspec")  # of BentoML's own imports
     import uvicorn  # after the environment is set: torch and BentoML read it when imported
 
+    from .connections import Connection, allow_many
     from .service import NAME, nn_infer
 
+    allow_many()
     configure_logging()
     host, port = listener.getsockname()[:2]
     print(f"{NAME} starts on http://{host}:{port}", file=sys.stderr, flush=True)
@@ -86,6 +88,7 @@ def serve(listener: socket.socket, settings: ServiceSettings) -> None:
         server_header=False,
         proxy_headers=False,
         ws="none",
+        http=Connection,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
