@@ -12,12 +12,12 @@ from .conftest import manifests
 
 
 @pytest.mark.e2e
-def test_folds_trained_by_two_processes_are_the_same_versions_to_the_byte(
+def test_folds_trained_by_two_processes_are_the_same_versions_with_the_same_weights(
     chain, candles, write_market, capfd, monkeypatch
 ):
     folders = chain("here")
     here, side = manifests(folders), Side(write_market(candles.tail(2200).reset_index(drop=True)), 2)
-    assert here[0] != here[1]
+    assert here[0]["files"] != here[1]["files"]  # SHA-256 of the weights
     capfd.readouterr()
     assert manifests(chain("processes", side)) == here
     said = " ".join(capfd.readouterr().err.split())
