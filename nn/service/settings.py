@@ -35,7 +35,7 @@ class ServiceSettings(BaseModel):
     reply_timeout_s: PositiveFloat = 60.0  # from the first piece of an answer over history to its last
     torch_threads: PositiveInt = 1
     backend: Literal["auto", "eager", "shared", "compiled"] = "auto"  # how networks run, see docs/serving-speed.md
-    precision: Literal["auto", "fp32", "bf16"] = "fp32"  # of matrix products; auto: bf16 where the processor has it
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of matrix products; auto: bf16 where the processor has it
     reload_interval_s: PositiveFloat = 2.0  # how often the alias files are looked at (SRV-9)
     stale_after_bars: PositiveInt | None = 2  # newest candle older than this: no live forecast (DQ-6); null for replays
     shadow_queue: PositiveInt = 64  # live requests that wait for the challenger; the next is not scored in shadow
