@@ -40,11 +40,10 @@ class NNPredictor(IStrategy):
         super().__init__(config)
 
     def bot_start(self, **kwargs) -> None:
-        self.live, settings = live_mode(self.dp), Settings.from_config(self.config)
-        self.round_trip_cost, self.use_custom_stoploss = settings.round_trip_cost, self.live
+        self.use_custom_stoploss = self.live = live_mode(self.dp)
+        self.round_trip_cost = Settings.from_config(self.config).round_trip_cost
         self.forecasts = forecast_source(self.config)  # live: the newest candle; else every candle as of its own time
-        self.trades = DecidedTrades(self.dp, self.timeframe, self.live, self.plan)
-        self.rates = GateRates(self.live)
+        self.trades, self.rates = DecidedTrades(self.dp, self.timeframe, self.live, self.plan), GateRates(self.live)
 
     def bot_loop_start(self, current_time: datetime, **kwargs) -> None:
         self.forecasts.prefetch(self.dp, self.timeframe)
@@ -78,19 +77,22 @@ class NNPredictor(IStrategy):
     def confirm_trade_entry(self, pair: str, current_time: datetime, **kwargs) -> bool:
         return self.trades.in_time(pair, current_time)
 
-    def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
-        if order.ft_order_side == trade.entry_side:
-            self.use_custom_stoploss = True  # Freqtrade asks for the stop right after this callback
-            self.trades.entered(trade, order)
+    def check_entry_timeout(self, trade: Trade, **kwargs) -> bool:
+        return self.trades.timed_out(trade)  # Freqtrade asks in every loop until the order is filled
 
-    def custom_stoploss(self, trade: Trade, current_rate: float, after_fill: bool, **kwargs) -> float | None:
-        # Freqtrade copies the whole trade for each question. In a backtest one per fill is enough, as the stop stays; a
-        # live bot is asked in every loop, so that a stop that could not be set at the fill is set as soon as it can.
-        self.use_custom_stoploss = self.live
+    def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
+        self.use_custom_stoploss |= self.trades.entered(trade, order)  # Freqtrade asks for the stop right after this
+
+    def custom_stoploss(self, trade: Trade, current_rate: float, **kwargs) -> float | None:
+        self.use_custom_stoploss = self.live  # each question copies the trade: in a backtest one per fill is enough
         return self.trades.stop(trade, current_rate)
 
     def custom_roi(self, trade: Trade, **kwargs) -> float | None:
         return self.trades.roi(trade)
+
+    def min_roi_reached(self, trade: Trade, current_profit: float, current_time: datetime) -> bool:
+        reachable = not self.trades.below_target(trade, current_profit)  # spares Freqtrade a copy of the trade
+        return reachable and super().min_roi_reached(trade, current_profit, current_time)
 
     def plan(self, candle: dict[str, float], trade: Trade) -> engine.TradePlan | None:
         side, stops = "short" if trade.is_short else "long", (self.min_stop.value, -self.stoploss / trade.leverage)

@@ -1,8 +1,9 @@
 """Bulk answers on disk, found again by the content of the question (CLT-3).
 
 From: the forecast source, which has just been answered. To: the same source in a later backtest over the same candles.
-A file is named by the SHA-256 of everything that decides the answer and begins with the SHA-256 of its own content, so
-a file that is found and intact is the answer; anything else is a miss. Several processes may share the folder.
+A file is named by the SHA-256 of everything that decides the answer and begins with the SHA-256 of that name and its
+content, so a file that is found and intact is the answer; anything else is a miss. Several processes of one user may
+share the folder; one that other users can write to is not read, as they could write answers of their own.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from strategies.shared.wire import SCHEMA_VERSION
 logger = logging.getLogger(__name__)
 
 DIGEST_BYTES = 32
+OTHERS_MAY_WRITE = 0o022
 STALE_WRITE_SECONDS = 3600  # an unfinished file this old was left by a process that died
 
 
@@ -32,6 +34,19 @@ def cache_key(chain: str, pair: str, timeframe: str, as_of: str, candles: pa.Tab
             values = chunk.buffers()[1]  # every column is 8 bytes wide
             digest.update(values[chunk.offset * 8 : (chunk.offset + len(chunk)) * 8])
     return digest.hexdigest()
+
+
+def distrusted(folder: Path) -> str | None:
+    """Return why what lies in a folder may be another user's work; None if it may not, or if there is no folder."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    if status.st_uid != os.getuid():
+        return f"{folder} belongs to user {status.st_uid}, expected {os.getuid()}"
+    if status.st_mode & OTHERS_MAY_WRITE:
+        return f"{folder} can be written by other users: empty it, then chmod 700"
+    return None
 
 
 class ForecastCache:
@@ -53,13 +68,16 @@ class ForecastCache:
     def get(self, key: str) -> pa.Table | None:
         """Return the answer, or None; a damaged file is removed."""
         path = self._path(key)
+        if reason := distrusted(self.folder):
+            self._tell(reason)
+            return None
         try:
             content = path.read_bytes()
             os.utime(path)
         except OSError:
             return None  # not there, removed by another process, or unreadable: all are a miss
         body = memoryview(content)[DIGEST_BYTES:]
-        if hashlib.sha256(body).digest() == content[:DIGEST_BYTES]:
+        if _digest(key, body) == content[:DIGEST_BYTES]:
             try:
                 with pa.ipc.open_stream(body) as reader:
                     return reader.read_all()
@@ -80,21 +98,27 @@ class ForecastCache:
         unfinished = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if reason := distrusted(self.folder):
+                raise PermissionError(reason)
             self._make_room(body.size + DIGEST_BYTES)
             with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
                 unfinished = Path(file.name)
-                file.write(hashlib.sha256(body).digest())
+                file.write(_digest(key, body))
                 file.write(body)
             unfinished.replace(self._path(key))
         except OSError as error:
-            level = logging.DEBUG if self._refused_told else logging.WARNING
-            self._refused_told = True
-            words = "forecasts are not cached in %s: %s; the next run asks the service again"
-            logger.log(level, words, self.folder, error)
+            self._tell(error)
             if unfinished is not None:
                 self._remove(unfinished)
             return False
         return True
+
+    def _tell(self, reason: OSError | str) -> None:
+        level = logging.DEBUG if self._refused_told else logging.WARNING
+        self._refused_told = True
+        logger.log(
+            level, "forecasts are not cached in %s: %s; the next run asks the service again", self.folder, reason
+        )
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.forecast"
@@ -125,3 +149,10 @@ class ForecastCache:
             path.unlink(missing_ok=True)
         except OSError as error:
             logger.warning("%s could not be removed: %s", path, error)
+
+
+def _digest(key: str, body: memoryview | pa.Buffer) -> bytes:
+    """Return what a file begins with: of its name too, so that a file under another name is damaged."""
+    digest = hashlib.sha256(key.encode() + b"\0")
+    digest.update(body)
+    return digest.digest()

@@ -14,6 +14,7 @@ import orjson
 
 from strategies.shared import metrics
 from strategies.shared.breaker import CircuitBreaker
+from strategies.shared.patience import Patience
 from strategies.shared.settings import read_api_key
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -46,6 +47,7 @@ class ForecastClient:
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.url = url.rstrip("/")
         self.breaker = CircuitBreaker(clock)
+        self.patience: Patience | None = None  # of a live bot: bounds all short questions of one loop together
         self._clock = clock
         self._pool = httpx.Client(trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=8))
 
@@ -69,17 +71,25 @@ class ForecastClient:
         self._pool.close()
 
     def _request(self, method: str, path: str, total_seconds: float, body: bytes | None = None) -> bytes:
+        patience = self.patience if total_seconds <= LATEST_SECONDS else None
+        limit = patience.limit(total_seconds) if patience else total_seconds
+        if patience and not limit:
+            words = f"questions of this loop have taken the {patience.seconds:g} s that they may take in all"
+            raise ForecastUnavailable("waited", words)
         wait = self.breaker.wait_seconds()
         if wait > 0:
             raise ForecastUnavailable("paused", f"{self.url} failed too often, it is asked again in {wait:.0f} s")
         started = self._clock()
         try:
-            reply = self._send(method, path, total_seconds, body)
+            reply = self._send(method, path, limit, body)
         except ForecastUnavailable as error:
             metrics.asked(self._clock() - started, error.cause)
             # A refusal (401, 400, 429, ...) is an answer: the service lives, waiting would cure nothing.
             (self.breaker.succeeded if error.cause in ("key", "refused", "busy") else self.breaker.failed)()
             raise
+        finally:
+            if patience:
+                patience.spend(self._clock() - started)
         metrics.asked(self._clock() - started, None)
         self.breaker.succeeded()
         return reply
@@ -92,8 +102,9 @@ class ForecastClient:
         if body is not None:
             headers |= {"Content-Type": ARROW_STREAM, "Accept": ARROW_STREAM}
         deadline = self._clock() + total_seconds
-        timeout = httpx.Timeout(total_seconds, connect=CONNECT_SECONDS)
         for attempt in (1, 2):
+            left = max(deadline - self._clock(), 0.001)
+            timeout = httpx.Timeout(left, connect=min(CONNECT_SECONDS, left))
             try:
                 request = self._pool.build_request(
                     method, self.url + path, content=body, headers=headers, timeout=timeout

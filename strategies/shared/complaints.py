@@ -14,6 +14,7 @@ REMEDIES = {
     "unreachable": "start it with `tools/start.sh serve`, or set candlewright.service_url to where it runs",
     "paused": "see the warning before this one; `tools/start.sh status` shows whether the service runs",
     "slow": "see the service's log under user_data/logs; the machine may be too busy",
+    "waited": "see the service's log under user_data/logs; trade fewer pairs, or give the service more cores",
     "key": "set CANDLEWRIGHT_API_KEY (or CANDLEWRIGHT_API_KEY_FILE) to the key that the service was started with",
     "busy": "the service is at its limit; it is asked again with the next candle",
     "not_ready": "the service has no model to serve: run `tools/start.sh train`, then `tools/start.sh serve`; "

@@ -18,6 +18,7 @@ from strategies.shared.replies import COLUMNS
 from strategies.shared.signals import signal_candle
 from strategies.shared.stops import stop_at
 
+RECORD = "forecast"  # of Freqtrade's custom data
 Planner = Callable[[dict[str, float], Trade], TradePlan | None]
 
 
@@ -53,13 +54,26 @@ class DecidedTrades:
         """Tell whether the signal is still young enough to be traded on."""
         return not self._live or not self._late.refuses(self._dp, pair, self._timeframe, now)
 
-    def entered(self, trade: Trade, order: Order) -> None:
-        """Forget the pair's last plan; live, write down which weights decided this trade and what they said."""
-        self._plans.forget(trade.pair)
+    def timed_out(self, trade: Trade) -> bool:
+        """Return False, in the form of `check_entry_timeout`; a trade is written down as soon as there is one.
+
+        A bot that restarts before the fill has no other way to know where its stop belongs.
+        """
+        self._record(trade)
+        return False
+
+    def entered(self, trade: Trade, order: Order) -> bool:
+        """Plan the trade by the price of its first entry, and tell whether the order was an entry.
+
+        More entries, of an operator, change the profit ratio at the target and not the plan.
+        """
+        if order.ft_order_side != trade.entry_side:
+            return False
         self._roi.pop(trade.pair, None)
-        if self._live and (candle := signal_candle(self._dp, trade.pair, self._timeframe, order.order_date_utc)):
-            record = {name: str(candle[name]) for name in ("date", *COLUMNS) if name in candle}
-            trade.set_custom_data("forecast", record)
+        self._record(trade)
+        if trade.nr_of_successful_entries <= 1:
+            self._plans.renew(trade)
+        return True
 
     def stop(self, trade: Trade, current_rate: float) -> float | None:
         """Return the stop in the form of `custom_stoploss`."""
@@ -78,6 +92,24 @@ class DecidedTrades:
         self._roi[trade.pair] = (trade.open_date, roi)
         return roi
 
+    def below_target(self, trade: Trade, profit: float) -> bool:
+        """Tell whether the target is known and the profit ratio not above it, so that `custom_roi` need not be asked.
+
+        Freqtrade copies the whole trade for each `custom_roi`; False changes nothing but the time it takes.
+        """
+        opened, roi = self._roi.get(trade.pair, (None, None))
+        return roi is not None and opened == trade.open_date and profit <= roi
+
     def _make(self, trade: Trade) -> TradePlan | None:
+        if self._live and (record := trade.get_custom_data(RECORD)):
+            return self._plan({name: float(record[name]) for name in PLAN_COLUMNS}, trade)
         candle = signal_candle(self._dp, trade.pair, self._timeframe, trade.open_date_utc, PLAN_COLUMNS)
         return None if candle is None else self._plan(candle, trade)
+
+    def _record(self, trade: Trade) -> None:
+        """Live, write down once which weights decided this trade and what they said."""
+        if not self._live or trade.get_custom_data(RECORD):
+            return
+        candle = signal_candle(self._dp, trade.pair, self._timeframe, trade.open_date_utc)
+        if candle is not None and isinstance(candle.get("model_version"), str):
+            trade.set_custom_data(RECORD, {name: str(candle[name]) for name in ("date", *COLUMNS) if name in candle})

@@ -25,13 +25,16 @@ from strategies.shared.settings import Settings, cache_folder
 logger = logging.getLogger(__name__)
 
 LIVE_MODES = ("live", "dry_run")
+WAIT_SHARE = 0.6  # of the length of Freqtrade's loop, for all questions of one loop together
+LOOP_SECONDS = 5  # process_throttle_secs, where the config does not say
 
 
 def forecast_source(config: Mapping[str, Any]) -> "ForecastSource":
     """Return the source that a Freqtrade config asks for; a wrong `candlewright` section is a ValueError."""
     settings, live = Settings.from_config(config), str(config.get("runmode") or "") in LIVE_MODES
     metrics.export(settings.metrics_port if live else 0)
-    return ForecastSource(settings, live)
+    loop = float((config.get("internals") or {}).get("process_throttle_secs", LOOP_SECONDS))
+    return ForecastSource(settings, live, wait_seconds=WAIT_SHARE * loop)
 
 
 class ForecastSource:
@@ -45,16 +48,24 @@ class ForecastSource:
         Whether `columns` asks for the newest candle only, unless told otherwise.
     clock : callable
         Monotonic seconds, for the warnings and the age of the model list.
+    wait_seconds : float
+        That all questions of one turn of a live loop may take.
     """
 
-    def __init__(self, settings: Settings, live: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        live: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wait_seconds: float = WAIT_SHARE * LOOP_SECONDS,
+    ) -> None:
         self.live = live
         self._complaints = Complaints(clock)
         folder = cache_folder()
         lines = ModelLines(settings.service_url, None if live else folder, clock)
         cache = ForecastCache(folder, settings.cache_megabytes * 2**20)
         self._history = History(settings.service_url, lines, cache, self._complaints)
-        self._live = Live(settings.service_url, lines, self._complaints)
+        self._live = Live(settings.service_url, lines, self._complaints, wait_seconds)
 
     def columns(self, pair: str, timeframe: str, dataframe: pd.DataFrame, as_of: str | None = None) -> pd.DataFrame:
         """Return the columns of `replies.COLUMNS`, on the frame's index.

@@ -40,7 +40,7 @@ class History:
         candles, dates = wire.candle_table(frame), wire.open_times(frame)
         key = cache_key(lines.chain, pair, timeframe, "each", candles)
         table, source = self._cache.get(key), "cache"
-        if table is not None and not np.array_equal(table["date"].to_numpy(), dates):
+        if table is not None and not _answers(table, lines.chain, dates):
             table = None
         if table is None:
             table, source = self._ask(pair, timeframe, candles, dates, lines.overlap), "service"
@@ -76,3 +76,10 @@ class History:
         if len({wire.chain_of(table) for table in parts}) > 1:
             raise ForecastUnavailable("mismatch", "the models changed between the parts of one request")
         return pa.concat_tables(parts).combine_chunks()
+
+
+def _answers(table: pa.Table, chain: str, dates: np.ndarray) -> bool:
+    """Tell whether a kept answer says of itself that these chains made it, and is about these candles."""
+    told = table.schema.metadata or {}
+    made_by = "+".join(told.get(name.encode(), b"").decode() for name in wire.DIGESTS)
+    return made_by == chain and np.array_equal(table["date"].to_numpy(), dates)

@@ -30,19 +30,17 @@ class LateSignals:
         self._told: dict[str, pd.Timestamp] = {}
 
     def refuses(self, dataprovider: Any, pair: str, timeframe: str, now: datetime) -> bool:
-        """Tell whether an entry at `now` comes too late for the newest analysed candle; without a candle it does."""
+        """Tell whether an entry at `now` is too late for the newest analysed candle, or before its close."""
         frame, _ = dataprovider.get_analyzed_dataframe(pair, timeframe)
         if frame is None or frame.empty:
             return True
         opened = frame["date"].iat[-1]
         age = (pd.Timestamp(now) - opened).total_seconds() - pd.Timedelta(timeframe.replace("m", "min")).total_seconds()
         limit = time_to_live(timeframe)
-        if age <= limit:
+        if 0 <= age <= limit:  # Freqtrade closes candles by this very clock: below 0 it has jumped back
             return False
         if self._told.get(pair) != opened:
             self._told[pair] = opened
             metrics.rejected("TTL")
-            logger.info(
-                "Entry of %s refused, reason TTL: its signal is %.1f s old, at most %g s pass.", pair, age, limit
-            )
+            logger.info("Entry of %s refused, reason TTL: its signal is %.1f s old, 0 to %g s pass.", pair, age, limit)
         return True

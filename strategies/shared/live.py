@@ -15,20 +15,52 @@ from strategies.shared import metrics, wire
 from strategies.shared.client import ForecastUnavailable, client_for
 from strategies.shared.complaints import Complaints
 from strategies.shared.model_lines import Ensemble, ModelLines
+from strategies.shared.patience import Patience
 from strategies.shared.replies import TEXTS, LiveAnswer, candle_ms, own_columns, scored_columns
 
 logger = logging.getLogger(__name__)
 
 MARGIN = 8  # rows more than the newest score reads, so that a late candle at the front costs nothing
+PAIRS_AT_ONCE = 32  # in one question, so that many pairs do not make one that is too slow for its time limit
+SERVICE_WIDE = (
+    "unreachable",
+    "slow",
+    "paused",
+    "waited",
+    "key",
+    "busy",
+    "not_ready",
+)  # other pairs meet them too
 Key = tuple[str, str]  # pair, timeframe
 
 
 class Live:
-    """Ask for newest candles; `now` is the wall clock in seconds, a parameter so that tests need none."""
+    """Ask for newest candles.
+
+    Parameters
+    ----------
+    url : str
+        Of the service.
+    lines : ModelLines
+        What the service says about its models.
+    complaints : Complaints
+        Who is told what was wrong.
+    wait_seconds : float
+        That all questions of one loop may take.
+    now : callable
+        The wall clock in seconds, a parameter so that tests need none.
+    """
 
     def __init__(
-        self, url: str, lines: ModelLines, complaints: Complaints, now: Callable[[], float] = time.time
+        self,
+        url: str,
+        lines: ModelLines,
+        complaints: Complaints,
+        wait_seconds: float,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._patience = Patience(wait_seconds)
+        self._seen: dict[str, int] = {}  # by timeframe, the newest candle of any pair
         self._url, self._lines, self._complaints, self._now = url, lines, complaints, now
         self._answered: dict[Key, dict[int, LiveAnswer]] = {}
         self._prefetched: dict[Key, tuple[int, tuple[float, ...]]] = {}
@@ -38,6 +70,7 @@ class Live:
         if not len(frame):
             raise ForecastUnavailable("unscored", "the frame has no candles")
         dates = wire.open_times(frame)
+        self._notice(timeframe, int(dates[-1]), int(dates[0]))
         answered = self._answered.setdefault((pair, timeframe), {})
         if not self._known((pair, timeframe), *newest(frame)):  # a repeated candle costs no request (CLT-3)
             answered.pop(int(dates[-1]), None)
@@ -50,7 +83,8 @@ class Live:
         return own_columns(dates, answered)
 
     def prefetch(self, timeframe: str, frames: Mapping[str, pd.DataFrame]) -> None:
-        """Ask about all pairs whose newest candle is new, in one request; what fails is asked pair by pair later."""
+        """Begin a loop: ask about all pairs with a new candle together; what fails is asked pair by pair later."""
+        self._patience.renew()
         wanted = {}
         for pair, frame in frames.items():
             if frame is None or not len(frame):
@@ -58,13 +92,31 @@ class Live:
             head = newest(frame)
             if not self._known((pair, timeframe), *head) and self._prefetched.get((pair, timeframe)) != head:
                 self._prefetched[pair, timeframe] = head
+                self._notice(timeframe, head[0], int(wire.open_times(frame.iloc[:1])[0]))
                 wanted[pair] = frame
-        if len(wanted) < 2:
+        pairs = list(wanted)
+        for first in range(0, len(pairs), PAIRS_AT_ONCE):
+            some = pairs[first : first + PAIRS_AT_ONCE]
+            if len(some) < 2:
+                return
+            try:
+                self._ask(timeframe, {pair: wanted[pair] for pair in some}, several=True)
+            except ForecastUnavailable as error:
+                logger.debug("%d pairs in one request: %s", len(some), error)
+                if error.cause in SERVICE_WIDE:
+                    return
+
+    def _notice(self, timeframe: str, newest: int, oldest: int) -> None:
+        """With the first pair that has a new candle, a turn begins, and pairs that are gone are forgotten."""
+        if newest <= self._seen.get(timeframe, -1):
             return
-        try:
-            self._ask(timeframe, wanted, several=True)
-        except ForecastUnavailable as error:
-            logger.debug("%d pairs in one request: %s", len(wanted), error)
+        self._seen[timeframe] = newest
+        self._patience.renew()
+        for key in [key for key in self._answered if key[1] == timeframe]:
+            if next(reversed(self._answered[key]), -1) < oldest:  # the last answer is the newest
+                del self._answered[key]
+        for key in [key for key, head in self._prefetched.items() if key[1] == timeframe and head[0] < oldest]:
+            del self._prefetched[key]
 
     def _known(self, key: Key, date: int, candle: tuple[float, ...]) -> bool:
         found = self._answered.get(key, {}).get(date)
@@ -72,10 +124,11 @@ class Live:
 
     def _ask(self, timeframe: str, frames: Mapping[str, pd.DataFrame], several: bool) -> None:
         """Put one request and keep what it answers; rows without a decision are not kept."""
+        client = client_for(self._url)
+        client.patience = self._patience
         lines = self._lines.of(timeframe)
         recent = {pair: frame.iloc[-(lines.overlap + MARGIN) :] for pair, frame in frames.items()}
         candles = {pair: wire.candle_table(frame) for pair, frame in recent.items()}
-        client = client_for(self._url)
         if several:
             table = wire.decode(client.predict(wire.encode_pairs(candles, timeframe), bulk=False), timeframe, None)
         else:

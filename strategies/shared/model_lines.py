@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from strategies.shared.cache import distrusted
 from strategies.shared.client import ForecastUnavailable, client_for
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ class ModelLines:
     def _recall(self) -> list[dict[str, Any]] | None:
         """Return the list that was told last; None if there is none that can be read."""
         try:
-            lines = orjson.loads(self._file.read_bytes()) if self._file else None
+            private = self._file is not None and not distrusted(self._file.parent)
+            lines = orjson.loads(self._file.read_bytes()) if self._file and private else None
         except (OSError, orjson.JSONDecodeError):
             return None
         return lines if isinstance(lines, list) and all(isinstance(line, dict) for line in lines) else None

@@ -45,6 +45,10 @@ class Plans(Generic[Plan]):
         self._known[trade.pair] = (trade.open_date, plan)
         return plan
 
-    def forget(self, pair: str) -> None:
-        """Work the pair's next plan out anew: hyperopt trades the same candle again with other parameters."""
-        self._known.pop(pair, None)
+    def renew(self, trade: Trade) -> None:
+        """Work the plan out anew, now that the entry is filled: live, a partial fill may have had another price, and
+        hyperopt trades the same candle again with other parameters. A stored plan stays if there is no candle for one.
+        """
+        self._known.pop(trade.pair, None)
+        if self._stored and (plan := self._make(trade)) is not None:
+            trade.set_custom_data(KEY, vars(plan))

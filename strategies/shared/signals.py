@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+GRACE = pd.Timedelta("5min")  # Freqtrade's outdated_offset
+
 
 def live_mode(dataprovider: Any) -> bool:
     """Tell whether time passes on its own: live and dry-run."""
@@ -20,7 +22,9 @@ def signal_candle(
 ) -> dict[str, Any] | None:
     """Return columns (all by default) of the newest candle closed at `ordered_at`; None if the frame has none.
 
-    That is the candle whose signal Freqtrade acts on, after a gap and with an exchange that is late as well.
+    That is the candle whose signal Freqtrade acts on, with an exchange that is late as well. One that opened more than
+    two of its lengths and five minutes before the order is none: Freqtrade acts on no older one, so the order had
+    another cause, and what was expected hours ago says nothing about it.
     """
     frame, _ = dataprovider.get_analyzed_dataframe(pair, timeframe)
     if frame is None or frame.empty:
@@ -28,7 +32,7 @@ def signal_candle(
     length = pd.Timedelta(timeframe.replace("m", "min"))
     opened = pd.Timestamp(ordered_at).floor(length) - length
     row = int(frame["date"].searchsorted(opened, side="right")) - 1
-    if row < 0:
+    if row < 0 or pd.Timestamp(ordered_at) - frame["date"].iat[row] > 2 * length + GRACE:
         return None
     # Column by column: a row of a frame of mixed types is a slow thing to take, and this runs once per trade.
     return {name: frame[name].iat[row] for name in (frame.columns if columns is None else columns)}

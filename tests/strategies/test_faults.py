@@ -25,9 +25,11 @@ BTC, ETH, SOL = PAIRS["spot"]
 STOPS = ("stop_loss", "trailing_stop_loss")  # Freqtrade's names, by whether the fill's stop was ever set again
 STRATEGY = """
 from strategies.nn_predictor import NNPredictor
-from strategies.shared import lateness
+from strategies.shared import lateness, signals
+from pandas import Timedelta
 
 lateness.SHARE = lateness.LONGEST_SECONDS = 1e9  # the candles of this test are older than a live one may be
+signals.GRACE = Timedelta("1000min")  # as outdated_offset of this bot
 
 
 class StillPredictor(NNPredictor):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pytest
 from stub_service import DIRECTION_CONTEXT, WARMUP, StubService, decision_columns, running
 
-from strategies.shared import complaints, history, live
+from strategies.shared import client, complaints, history, live
+from strategies.shared.cache import ForecastCache
 from strategies.shared.forecasts import ForecastSource, forecast_source
 from strategies.shared.replies import AGE, COLUMNS
 from strategies.shared.settings import Settings
@@ -106,6 +108,35 @@ def test_a_service_that_refuses_is_not_away(stub, make_candles, monkeypatch):
     assert not all_missing(ask(source_of(stub), frame))
     monkeypatch.setenv("CANDLEWRIGHT_API_KEY", "w" * 40)
     assert all_missing(ask(source_of(stub), frame))
+
+
+@pytest.mark.parametrize("open_to", ["others", "another user"])
+def test_what_other_users_may_have_written_is_not_read(make_candles, room, monkeypatch, caplog, open_to):
+    """Neither cached answers nor the model list they are judged by."""
+    frame = make_candles(800)
+    with running() as stub:
+        assert not all_missing(ask(source_of(stub), frame))
+        (room / "cache").chmod(0o777) if open_to == "others" else monkeypatch.setattr("os.getuid", lambda: 12345)
+        assert not all_missing(ask(source_of(stub), frame))  # asked again
+        assert [method for method, *_ in stub.requests].count("POST") == 2
+    assert all_missing(ask(source_of(stub), frame))
+    assert "belongs to user" in caplog.text or "written by other users" in caplog.text
+
+
+def test_an_answer_of_another_chain_under_this_ones_name_is_asked_again(stub, make_candles, room):
+    """A kept answer says of itself which chains made it, under which name, and must be believed in both."""
+    frame = make_candles(800)
+    before = ask(source_of(stub), frame)
+    (path,) = (room / "cache").glob("*.forecast")
+    cache = ForecastCache(room / "cache", 10**9)
+    table = cache.get(path.stem)
+    digests = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
+    cache.put(path.stem, table.replace_schema_metadata(digests | {"chain_digest": "e" * 64}))
+    pd.testing.assert_frame_equal(ask(source_of(stub), frame), before)
+    other = cache.put("0" * 64, table) and (room / "cache" / ("0" * 64 + ".forecast"))
+    other.replace(path)  # intact, under another name
+    pd.testing.assert_frame_equal(ask(source_of(stub), frame), before)
+    assert [method for method, *_ in stub.requests].count("POST") == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"not json", b'{"lines": 1}', b"[1]"])
@@ -350,6 +381,61 @@ def test_pairs_are_asked_one_by_one_when_the_common_question_fails(stub, make_ca
         alone = source_of(stub, live=True).columns(pair, TIMEFRAME, frame)
         pd.testing.assert_frame_equal(source.columns(pair, TIMEFRAME, frame).drop(columns=AGE), alone.drop(columns=AGE))
         assert alone["model_version"].notna().iloc[-1]
+
+
+def many(make_candles, number):
+    """Return so many pairs, all of the same walk: what is tested is how they are asked about."""
+    frame = make_candles(800)
+    return {f"C{index:03}/USDT:USDT": frame for index in range(number)}
+
+
+def test_many_pairs_are_asked_about_in_parts(stub, make_candles):
+    """200 pairs in one question would be too slow for its time limit; one bad part leaves the others what they have."""
+    frames = many(make_candles, 200)
+    frames["C005/USDT:USDT"] = None  # no candles yet
+    frames["C150/USDT:USDT"] = make_candles(799)  # a candle behind
+    stub.faults[:] = [None, 400]
+    source = source_of(stub, live=True)
+    source.prefetch(DataProvider(frames), TIMEFRAME)
+    each = WARMUP + DIRECTION_CONTEXT + live.MARGIN
+    assert [rows // each for rows, _ in posts(stub)] == [32] * 6 + [7]
+    for pair in ("C000/USDT:USDT", "C150/USDT:USDT", "C199/USDT:USDT"):
+        assert source.columns(pair, TIMEFRAME, frames[pair])["model_version"].notna().iloc[-1]
+    assert len(posts(stub)) == 7
+    assert source.columns("C040/USDT:USDT", TIMEFRAME, frames["C040/USDT:USDT"])["model_version"].notna().iloc[-1]
+    assert len(posts(stub)) == 8  # of the part that was refused: on its own
+
+
+def test_a_slow_service_stops_no_loop(stub, make_candles, caplog):
+    """All questions of one loop together wait less than Freqtrade's 5 s, however many pairs there are."""
+    frames = many(make_candles, 60)
+    source = ForecastSource(Settings(service_url=stub.url), live=True, wait_seconds=0.6)
+    stub.faults[:] = [0.4] * 100
+    began = time.monotonic()
+    source.prefetch(DataProvider(frames), TIMEFRAME)
+    answers = [source.columns(pair, TIMEFRAME, frame) for pair, frame in frames.items()]
+    clients = client._clients[stub.url]
+    assert clients.patience.limit(1.5) == 0.0
+    assert clients.patience._left > -0.6  # one question may overrun once
+    assert sum(not all_missing(answer) for answer in answers) <= 32
+    assert "questions of this loop have taken the 0.6 s" in caplog.text
+    assert time.monotonic() > began
+    stub.faults.clear()
+    source.prefetch(DataProvider(frames), TIMEFRAME)  # the next loop has its own time
+    assert not all_missing(source.columns("C059/USDT:USDT", TIMEFRAME, frames["C059/USDT:USDT"]))
+
+
+def test_pairs_that_left_the_whitelist_are_forgotten(stub, make_candles):
+    """A bot runs for months, and its whitelist turns over."""
+    frame = make_candles(1700)
+    source = source_of(stub, live=True)
+    for rows, pairs in ((700, PAIRS), (701, PAIRS[:2]), (1650, PAIRS[:1])):
+        for pair in pairs:
+            shown = frame.iloc[max(0, rows - 800) : rows]
+            source.prefetch(DataProvider(dict.fromkeys(pairs, shown)), TIMEFRAME)
+            source.columns(pair, TIMEFRAME, shown)
+    assert {pair for pair, _ in source._live._answered} == {pair for pair, _ in source._live._prefetched} == {PAIRS[0]}
+    assert len(source._live._answered[PAIRS[0], TIMEFRAME]) == 1
 
 
 def test_a_backtest_and_a_broken_data_provider_prefetch_nothing(stub, make_candles, caplog):
