@@ -83,7 +83,7 @@ class NNPredictor(IStrategy):
     def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs) -> None:
         self.use_custom_stoploss |= self.trades.entered(trade, order)  # Freqtrade asks for the stop right after this
 
-    def custom_stoploss(self, trade: Trade, current_rate: float, **kwargs) -> float | None:
+    def custom_stoploss(self, trade: Trade, current_rate: float, after_fill: bool, **kwargs) -> float | None:
         self.use_custom_stoploss = self.live  # each question copies the trade: in a backtest one per fill is enough
         return self.trades.stop(trade, current_rate)
 

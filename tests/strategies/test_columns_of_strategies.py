@@ -189,6 +189,7 @@ def test_the_predictors_stop_is_asked_for_once_per_fill(stub, make_candles):
     strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (frame, None)
     now = frame["date"].iloc[-1] + pd.Timedelta("15min")
     trade = trade_at(float(frame["close"].iloc[-1]), now)
+    assert strategy._ft_stop_uses_after_fill  # Freqtrade reads it off the signature, and asks later without it
     assert not strategy.use_custom_stoploss
     for side in ("sell", "buy"):
         order = SimpleNamespace(order_date_utc=now.to_pydatetime(), ft_order_side=side)
