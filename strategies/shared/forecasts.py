@@ -25,16 +25,14 @@ from strategies.shared.settings import Settings, cache_folder
 logger = logging.getLogger(__name__)
 
 LIVE_MODES = ("live", "dry_run")
-WAIT_SHARE = 0.6  # of the length of Freqtrade's loop, for all questions of one loop together
-LOOP_SECONDS = 5  # process_throttle_secs, where the config does not say
+WAIT_SECONDS = 3.0  # for all questions of one loop together: with one that overruns, below Freqtrade's loop of 5 s
 
 
 def forecast_source(config: Mapping[str, Any]) -> "ForecastSource":
     """Return the source that a Freqtrade config asks for; a wrong `candlewright` section is a ValueError."""
     settings, live = Settings.from_config(config), str(config.get("runmode") or "") in LIVE_MODES
     metrics.export(settings.metrics_port if live else 0)
-    loop = float((config.get("internals") or {}).get("process_throttle_secs", LOOP_SECONDS))
-    return ForecastSource(settings, live, wait_seconds=WAIT_SHARE * loop)
+    return ForecastSource(settings, live)
 
 
 class ForecastSource:
@@ -57,7 +55,7 @@ class ForecastSource:
         settings: Settings,
         live: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        wait_seconds: float = WAIT_SHARE * LOOP_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.live = live
         self._complaints = Complaints(clock)
