@@ -87,7 +87,7 @@ class UnifiedRecipe:
 
     def network(self, data: TrainingData) -> UnifiedPatchTST:
         channel = None if data.volatility is None else data.features.names.index(data.volatility)
-        unit = {} if channel is None else {
+        unit: dict[str, Any] = {} if channel is None else {
             "volatility_index": channel,
             "volatility_median": float(data.scaler.median[channel]),
             "volatility_iqr": float(data.scaler.iqr[channel]),

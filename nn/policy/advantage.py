@@ -29,7 +29,8 @@ def generalized_advantage(
     gamma, lambda_ : float
         Discount and the mean's decay, in [0, 1].
     """
-    deltas = rewards + gamma * np.where(terminated, 0, values[1:]) - values[:-1]
+    comes = np.where(terminated, np.float32(0), values[1:])
+    deltas: Floats = (rewards + np.float32(gamma) * comes - values[:-1]).astype(np.float32, copy=False)
     carry = np.where(ended, np.float32(0), np.float32(gamma * lambda_))
     advantages = np.empty_like(deltas)
     running = np.zeros_like(deltas[0])

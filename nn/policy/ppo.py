@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -53,6 +54,16 @@ class PPOConfig:
     normalise_rewards: bool = True
 
 
+class Minibatch(NamedTuple):
+    """Steps in any order, one row each."""
+
+    observations: Tensor
+    actions: Tensor
+    old_log_probs: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
 class PPO:
     """A learner; `learn` may be called again to go on."""
 
@@ -95,10 +106,10 @@ class PPO:
         n, figures = len(returns), {"kl": 0.0}
         for _ in range(config.epochs):
             order = torch.randperm(n, generator=self.shuffle)
-            columns = [each[order] for each in (observations, actions, old_log_probs, advantages, returns)]
+            columns = Minibatch(*(each[order] for each in (observations, actions, old_log_probs, advantages, returns)))
             for rows in zip(*(each.split(config.batch_size) for each in columns), strict=True):
                 if len(rows[0]) > 1:
-                    figures = self.update(*rows, clip, kappa)
+                    figures = self.update(Minibatch(*rows), clip, kappa)
             if config.target_kl is not None and figures["kl"] > config.target_kl:
                 break
         spread = float(returns.var())
@@ -123,23 +134,20 @@ class PPO:
         size, most = float(weighed.std()), config.cvar_cap * float(plain.std())
         return (1 - config.cvar_weight) * plain + weighed * min(1.0, most / max(size, 1e-8)), returns
 
-    def update(
-        self, observations: Tensor, actions: Tensor, old_log_probs: Tensor, advantages: Tensor, returns: Tensor,
-        clip: float, kappa: float,
-    ) -> dict[str, float]:  # fmt: skip
+    def update(self, rows: Minibatch, clip: float, kappa: float) -> dict[str, float]:
         """Take one step of gradient descent on one minibatch."""
         config = self.config
-        policy, quantiles = self.model(observations)
+        policy, quantiles = self.model(rows.observations)
         if self.model.config.discrete:
             log_p = policy.log_softmax(-1)
-            log_probs = log_p.gather(1, actions.unsqueeze(1)).squeeze(1)
+            log_probs = log_p.gather(1, rows.actions.unsqueeze(1)).squeeze(1)
             entropy = -(log_p.exp() * log_p).sum(1).mean()
         else:
             sigma = self.model.sigma()
-            log_probs, entropy = gaussian_log_prob(actions, policy, sigma), gaussian_entropy(sigma)
-        scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        surrogate, log_ratio = clipped_surrogate(log_probs, old_log_probs, scaled, clip)
-        critic = quantile_huber(quantiles, returns, self.levels, kappa)
+            log_probs, entropy = gaussian_log_prob(rows.actions, policy, sigma), gaussian_entropy(sigma)
+        scaled = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + 1e-8)
+        surrogate, log_ratio = clipped_surrogate(log_probs, rows.old_log_probs, scaled, clip)
+        critic = quantile_huber(quantiles, rows.returns, self.levels, kappa)
         loss = surrogate + config.value_weight * critic - config.entropy_weight * entropy
         self.parameter.grad.zero_()  # type: ignore[union-attr]
         loss.backward()
