@@ -66,7 +66,7 @@ def main() -> None:
     command = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     command.add_argument("--rows", type=int, default=61_344, help="candles per pair (default %(default)s)")
     command.add_argument("--rounds", type=int, default=3, help="the best of these counts (default %(default)s)")
-    command.add_argument("--strength", type=float, default=0.13, help=SELECTIVE)
+    command.add_argument("--strength", type=float, default=0.2, help=SELECTIVE)
     options = command.parse_args()
     found = measure(options.rows, options.rounds, options.strength)
     best = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
