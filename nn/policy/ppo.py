@@ -6,7 +6,6 @@ From: a Gymnasium vector environment. To: an `ActorCritic` and the figures of ev
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..models.actor_critic import ActorCritic, ActorCriticConfig
 from .advantage import generalized_advantage
+from .config import PPOConfig
 from .flat import flat_parameter
 from .normalise import Moments, RewardScale
 from .objective import (
@@ -27,31 +27,6 @@ from .objective import (
     tail_advantage,
 )  # fmt: skip
 from .rollout import Player, Rollout, as_tensors
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """PPO-2 and PPO-3 by default."""
-
-    n_steps: int = 2048  # of each copy in a round
-    batch_size: int = 64
-    epochs: int = 4
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
-    clip: float = 0.10  # of the probability ratio
-    learning_rate: float = 1e-4
-    final_learning_rate: float = 0.0  # at the last step; linear between
-    final_clip: float | None = None  # at the last step; None keeps `clip`
-    entropy_weight: float = 0.001
-    value_weight: float = 1.8
-    max_grad_norm: float = 0.5
-    target_kl: float | None = 0.03  # a round ends early when the policy has moved this far
-    kappa: float = 0.05  # of the quantile Huber loss, in deviations of the returns (LOS-8)
-    cvar_alpha: float = 0.05
-    cvar_weight: float = 0.15  # share of the advantage that is about the tail
-    cvar_cap: float = 0.5  # the tail's part is scaled down to this many deviations of the rest at most; inf: never
-    normalise_observations: bool = True
-    normalise_rewards: bool = True
 
 
 class Minibatch(NamedTuple):

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from nn.models.actor_critic import ActorCriticConfig
+from nn.policy.config import PPOConfig
 from nn.policy.flat import flat_parameter
 from nn.policy.normalise import Moments
-from nn.policy.ppo import PPO, PPOConfig
+from nn.policy.ppo import PPO
 from tests.nn.policy.bandit import Arms
 
 QUICK = {

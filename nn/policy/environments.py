@@ -1,0 +1,38 @@
+"""Gymnasium environments by their id, many copies of each, and the network that fits them. From: `train`. To: `ppo`."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+
+from ..models.actor_critic import ActorCriticConfig
+from .config import NetworkConfig
+
+
+class UnknownEnvironment(ValueError):
+    """There is no such environment, or its spaces are not ones that a policy can be learned for."""
+
+
+def make_envs(name: str, n_copies: int) -> gym.vector.VectorEnv:
+    """Return copies with next-step autoreset: the environment's own vector form if it has one, else one by one."""
+    try:
+        own = gym.spec(name).vector_entry_point is not None
+        return gym.make_vec(name, n_copies, "vector_entry_point" if own else "sync")
+    except gym.error.Error as error:
+        raise UnknownEnvironment(f"environment {name!r}: {' '.join(str(error).split())}") from error
+
+
+def network_for(envs: gym.vector.VectorEnv, settings: NetworkConfig) -> ActorCriticConfig:
+    """Return the network that reads these observations and gives these actions."""
+    seen, acted = envs.single_observation_space, envs.single_action_space
+    if not isinstance(seen, gym.spaces.Box):
+        raise UnknownEnvironment(f"observations are {seen}, expected a Box of numbers")
+    common = {"n_observations": int(np.prod(seen.shape)), **settings.model_dump()}
+    if isinstance(acted, gym.spaces.Discrete):
+        if acted.start != 0:
+            raise UnknownEnvironment(f"actions are {acted}, expected choices that are counted from 0")
+        return ActorCriticConfig(n_actions=int(acted.n), discrete=True, **common)
+    if isinstance(acted, gym.spaces.Box) and len(acted.shape) == 1:
+        low, high = (tuple(map(float, bound)) for bound in (acted.low, acted.high))
+        return ActorCriticConfig(n_actions=acted.shape[0], low=low, high=high, **common)
+    raise UnknownEnvironment(f"actions are {acted}, expected Discrete or a Box of one axis")

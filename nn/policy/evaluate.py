@@ -1,0 +1,31 @@
+"""What a policy earns when it does what it holds for best, and nothing at random (PPO-4).
+
+From: an `ActorCritic` and fresh copies of an environment. To: `train`, as returns of whole episodes.
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..models.actor_critic import ActorCritic
+from .normalise import Moments
+
+
+def episode_returns(
+    model: ActorCritic, moments: Moments | None, envs: gym.vector.VectorEnv, seed: int
+) -> NDArray[np.float64]:
+    """Return the undiscounted return of one whole episode of each copy; statistics stay as they are."""
+    observation, _ = envs.reset(seed=seed)
+    returns, over = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=bool)
+    while not over.all():
+        rows = np.asarray(observation).reshape(envs.num_envs, -1)
+        seen = rows.astype(np.float32) if moments is None else moments.normalised(rows)
+        with torch.inference_mode():
+            action = model.act(torch.from_numpy(seen)).numpy()
+        observation, reward, terminated, truncated, _ = envs.step(action)
+        returns += np.where(over, 0.0, reward)
+        over |= terminated | truncated
+    return returns
