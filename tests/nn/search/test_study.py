@@ -81,6 +81,7 @@ import os, signal, sys, time
 from nn.search.space import Space
 from nn.search.study import StudyOptions, open_study
 def objective(asked):
+    time.sleep(1.5)  # a heartbeat and half: until the first has been written nobody can tell that a worker died
     print(asked.number, flush=True)
     time.sleep(600)
 open_study(StudyOptions("study", sys.argv[1], Space.model_validate_json(sys.argv[2]), 7, 4, {"config": "a"}, 1,
@@ -95,7 +96,7 @@ def test_the_trial_of_a_killed_worker_is_tried_again_with_its_parameters_and_see
     with worker:
         assert worker.stdout.readline() == "0\n"
         worker.kill()
-    time.sleep(4.5)  # four heartbeats of a second
+    time.sleep(6)  # more than four heartbeats of a second; SQLite's clock has whole seconds
     study = open_study(options)
     study.run(parabola, 2, "alive")
     study.run(parabola, 3, "another")
