@@ -1,4 +1,5 @@
 """The Arrow stream form of requests and answers, for bulk. From: a body that the guard let in. To: `wire`'s Question.
+`read_stream` reads any stream of plain columns; `policy.question` reads observations by it.
 
 Request: columns date (open time: timestamp[ms, UTC] or int64 milliseconds) and open, high, low, close, volume, float64;
 parameters in the schema's metadata. For the newest candles of several pairs there is one more column, `pair` (string):
@@ -13,8 +14,9 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +28,7 @@ from .reply import Reply, Words
 from .wire import MAX_PAIRS, MAX_ROWS, PAIR, OnePair, Parameters, Question, question, validated
 
 COLUMN_TYPES = {"date": (pa.timestamp("ms", tz="UTC"), pa.int64()), "pair": (pa.string(),)}  # others are float64
+WHOLE_NUMBERS = {"schema_version": 4, "close_time": 13}  # parameters that travel as digits, and how many of them
 MAX_BATCHES = 10_000
 PADDING = 64  # bytes that a writer may add to a buffer
 VALUE_BYTES = 8  # of every column but `pair`
@@ -33,32 +36,44 @@ PAIR_BYTES = 42  # of the longest name that the pattern allows
 PIECE = 4096  # candles in a record batch of an answer, some 650 kB
 REPLY_TIME = pa.timestamp("ms", tz="UTC")
 REPLY_WORD = pa.dictionary(pa.int32(), pa.string())
+Checked = TypeVar("Checked")
 
 
 def read_arrow(body: bytes) -> Question:
     """Return the question in an Arrow stream; `Refused` with 400 or 413 and the reason if it is not one."""
+    parameters, table = read_stream(body, parameters_of, MAX_ROWS)
+    columns = {name: table[name].to_numpy() for name in OHLCV}
+    columns["date"] = table["date"].cast(pa.int64()).to_numpy()
+    if isinstance(parameters, OnePair):
+        return question(parameters, columns, {parameters.pair: slice(None)})
+    return question(parameters, columns, blocks_of(table["pair"]), by_pair=True)
+
+
+def parameters_of(schema: pa.Schema) -> Parameters:
+    """Return the parameters in the schema of a question about candles; refuse one of another."""
+    check_schema(schema)
+    by_pair = "pair" in schema.names
+    parameters = validated(Parameters if by_pair else OnePair, metadata_of(schema))
+    if by_pair and parameters.as_of != "latest":
+        raise bad_request("several pairs are answered for their newest candles only: as_of must be latest")
+    return parameters
+
+
+def read_stream(body: bytes, check: Callable[[pa.Schema], Checked], max_rows: int) -> tuple[Checked, pa.Table]:
+    """Return what `check` makes of the schema, and the table; nothing is unpacked that `check` or the limits refuse."""
     try:
         messages = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
         first = next(iter(messages), None)
         if first is None or first.type != "schema":  # read_schema trusts a message of another type, and crashes on it
             raise bad_request("the body is an Arrow stream without a schema")
         schema = pa.ipc.read_schema(first)
-        check_schema(schema)
-        by_pair = "pair" in schema.names
-        parameters = validated(Parameters if by_pair else OnePair, _parameters(schema))
-        if by_pair and parameters.as_of != "latest":
-            raise bad_request("several pairs are answered for their newest candles only: as_of must be latest")
-        batches = list(_batches(messages, schema))
+        checked = check(schema)
+        batches = list(_batches(messages, schema, max_rows))
     except Refused:
         raise
     except (pa.ArrowException, OSError, EOFError, ValueError, MemoryError, struct.error) as error:
         raise bad_request(f"the body is no Arrow stream: {_first_line(error)}") from None
-    table = pa.Table.from_batches(batches, schema)
-    columns = {name: table[name].to_numpy() for name in OHLCV}
-    columns["date"] = table["date"].cast(pa.int64()).to_numpy()
-    if isinstance(parameters, OnePair):
-        return question(parameters, columns, {parameters.pair: slice(None)})
-    return question(parameters, columns, blocks_of(table["pair"]), by_pair=True)
+    return checked, pa.Table.from_batches(batches, schema)
 
 
 def blocks_of(column: pa.ChunkedArray) -> dict[str, slice]:
@@ -92,7 +107,7 @@ def check_schema(schema: pa.Schema) -> None:
             raise bad_request(f"column {field.name} has type {kind}, expected {' or '.join(map(str, allowed))}")
 
 
-def _parameters(schema: pa.Schema) -> dict[str, object]:
+def metadata_of(schema: pa.Schema) -> dict[str, object]:
     """Return the parameters in the schema's metadata; pandas' own note about its index is no parameter."""
     values: dict[str, object] = {}
     for name, value in (schema.metadata or {}).items():
@@ -102,27 +117,28 @@ def _parameters(schema: pa.Schema) -> dict[str, object]:
             values[name.decode()] = value.decode()
         except UnicodeDecodeError:
             raise bad_request("schema metadata is not UTF-8") from None
-    version = values.get("schema_version")
-    if isinstance(version, str) and version.isdecimal() and len(version) < 5:
-        values["schema_version"] = int(version)
+    for name, longest in WHOLE_NUMBERS.items():
+        value = values.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= longest:
+            values[name] = int(value)
     return values
 
 
-def _batches(messages: pa.ipc.MessageReader, schema: pa.Schema):
+def _batches(messages: pa.ipc.MessageReader, schema: pa.Schema, max_rows: int):
     rows, widest = 0, PAIR_BYTES if "pair" in schema.names else VALUE_BYTES
     for count, message in enumerate(messages):
         if message.type != "record batch" or count >= MAX_BATCHES:
             raise bad_request(f"message {count + 1} is a {message.type}, expected at most {MAX_BATCHES} record batches")
-        layout = batch_layout(message.metadata.to_pybytes(), message.body)
+        layout = batch_layout(message.metadata.to_pybytes(), message.body, 4 * len(schema))
         rows += layout.rows
-        if rows > MAX_ROWS:
-            raise too_large(f"more than {MAX_ROWS} rows; split the work")
+        if rows > max_rows:
+            raise too_large(f"more than {max_rows} rows; split the work")
         if max(layout.unpacked_bytes, default=0) > layout.rows * widest + PADDING:
             raise too_large(f"a buffer of {layout.rows} rows claims {max(layout.unpacked_bytes)} bytes")
         batch = pa.ipc.read_record_batch(message, schema)
         batch.validate(full=True)
         if any(column.null_count for column in batch.columns):
-            raise bad_request("candles have nulls, expected a number in every cell")
+            raise bad_request("columns have nulls, expected a number in every cell")
         yield batch
 
 
@@ -132,7 +148,7 @@ class BatchLayout:
     unpacked_bytes: tuple[int, ...]  # what each buffer will hold in memory
 
 
-def batch_layout(metadata: bytes, body: pa.Buffer | None) -> BatchLayout:
+def batch_layout(metadata: bytes, body: pa.Buffer | None, max_buffers: int = 4 * len(OHLCV)) -> BatchLayout:
     """Return what a record batch claims to hold, read from its flatbuffer without unpacking anything.
 
     Arrow's Message.fbs: field 2 of a message is its header; a RecordBatch has the number of rows in field 0, its
@@ -146,7 +162,7 @@ def batch_layout(metadata: bytes, body: pa.Buffer | None) -> BatchLayout:
         raise bad_request(f"a record batch claims {rows} rows")
     vector = _follow(metadata, _field(metadata, header, 2))
     n_buffers = struct.unpack_from("<I", metadata, vector)[0]
-    if n_buffers > 4 * len(OHLCV):
+    if n_buffers > max_buffers:
         raise bad_request(f"a record batch has {n_buffers} buffers, too many for its columns")
     compressed = bool(_field(metadata, header, 3))
     unpacked = []
