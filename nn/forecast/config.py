@@ -35,6 +35,7 @@ class DataConfig(Section):
     volatility: str | None  # feature in whose units returns and risks are learned (MOD-9); null: as they are
     history_days: PositiveInt | None  # days of candles before the end of the training range; null reads all there is
     validation_share: float = Field(gt=0, lt=0.5)  # newest part of the training range, for early stopping
+    outlier_quantile: float | None = Field(default=0.999, gt=0, le=1)  # of train windows, see data.outliers; null: off
 
 
 class ModelConfig(Section):

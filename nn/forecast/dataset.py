@@ -23,6 +23,7 @@ from tradekernels.features import BASE_40, CATALOG, FeatureSet, feature_set
 from ..data.candles import check_candles
 from ..data.garch import PARAMETERS as GARCH
 from ..data.garch import fit_garch
+from ..data.outliers import OutlierFilter
 from ..data.targets import Labels, max_horizon_bars
 from ..data.timeframe import timeframe_ms
 from ..data.windows import RobustScaler, WindowSet, chronological_split, usable_ends
@@ -71,6 +72,7 @@ class TrainingData:
     train: Samples
     validation: Samples
     scaler: RobustScaler
+    outliers: OutlierFilter | None  # of train windows (SRV-11)
     volatility: str | None  # feature in whose units returns and risks are learned (MOD-9)
     return_scale: tuple[float, ...]
     risk_log_mean: tuple[float, ...]
@@ -167,6 +169,11 @@ def make_training_data(
     for index in range(len(matrices)):
         windows.check(index, np.concatenate([part.ends[part.pairs == index] for part in (train, validation)]))
 
+    outliers = None
+    if config.outlier_quantile is not None:
+        ends = [train.ends[train.pairs == pair] for pair in range(len(matrices))]
+        outliers = OutlierFilter.fit(matrices, ends, features.warmup, context_length, config.outlier_quantile)
+
     unit = np.zeros(len(train))
     if config.volatility is not None:
         channel = features.names.index(config.volatility)
@@ -184,6 +191,7 @@ def make_training_data(
         train=train,
         validation=validation,
         scaler=scaler,
+        outliers=outliers,
         volatility=config.volatility,
         return_scale=return_scale,
         risk_log_mean=risk_log_mean,

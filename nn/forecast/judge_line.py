@@ -130,6 +130,7 @@ def training_data_of(loaded: LoadedVersion, frames: Frames, validation_share: fl
         volatility=None,  # of the network's own scales, which are in its weights
         history_days=None,
         validation_share=validation_share,
+        outlier_quantile=None,  # of the version's own limits, which are in its manifest
     )
     since = {
         pair: frame[frame["date"] >= manifest.trained_from].reset_index(drop=True) for pair, frame in frames.items()

@@ -33,7 +33,9 @@ __all__ = [
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST, SIGNATURE, WEIGHTS = "manifest.json", "manifest.sig", "weights.safetensors"
 MANIFEST_LIMIT, WEIGHTS_LIMIT = 4 << 20, 2 << 30  # bytes
-DECISIVE = ("kind", "architecture", "timeframe", "feature_digest", "scaler", "valid_from", "data_fingerprint")
+DECISIVE = (
+    "kind", "architecture", "timeframe", "feature_digest", "scaler", "outliers", "valid_from", "data_fingerprint",
+)  # fmt: skip
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -53,6 +55,7 @@ class ManifestDraft(BaseModel):
     feature_digest: str
     warmup: int  # bars before the first finite row of features
     scaler: dict[str, list[float]]  # median and interquartile range per feature, from train rows only
+    outliers: dict[str, float | list[float]] | None = None  # limits of data.outliers, from train rows only; None: off
     target_names: tuple[str, ...]
     forecast_columns: tuple[str, ...]
     class_codes: dict[str, int]

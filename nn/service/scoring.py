@@ -23,8 +23,8 @@ from ..data.timeframe import timeframe_ms
 from ..data.windows import first_start_without_hole
 
 SECTION = 1024  # windows that are scaled and embedded together; no bit of an answer depends on it
-REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed")
-NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED = range(len(REASONS))
+REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed", "outlier")
+NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED, OUTLIER = range(len(REASONS))
 NONE = -1
 N_THREADS = len(os.sched_getaffinity(0))
 FEATURE_THREADS = ThreadPoolExecutor(N_THREADS, "features")  # for all requests together
@@ -58,6 +58,7 @@ class Scorer(Protocol):
     def features(self, frame: Candles, first: int) -> NDArray[np.float32]: ...
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
     def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]: ...
+    def outlying(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.bool_]: ...
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,12 @@ def score(
         if not work.places:
             continue
         places = np.concatenate(work.places)
-        values = run_sections(version, *work.joined(), len(columns), between_batches)
+        values, outlying = run_sections(version, *work.joined(), len(columns), between_batches)
         finite = np.isfinite(values).all(1)
-        answer.values[places[finite]] = values[finite]
-        answer.version[places[finite]] = index
-        answer.reason_codes[places] = np.where(finite, NONE, NOT_FINITE)
+        good = finite & ~outlying
+        answer.values[places[good]] = values[good]
+        answer.version[places[good]] = index
+        answer.reason_codes[places] = np.select([good, finite], [NONE, OUTLIER], NOT_FINITE)
     return answer
 
 
@@ -221,16 +223,21 @@ def run_sections(
     ends: NDArray[np.int64],
     n_columns: int,
     between_batches: Callable[[], None],
-) -> NDArray[np.float32]:
-    """Return the forecasts (len(ends), n_columns) of the windows of features that end at `ends`."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the forecasts (len(ends), n_columns) of the windows that end at `ends`, and which are outliers (SRV-11).
+
+    Outliers are few: to leave them out of the batches would save nothing.
+    """
     out = np.empty((len(ends), n_columns), dtype=np.float32)
+    outlying = np.zeros(len(ends), dtype=np.bool_)
     for start in range(0, len(ends), SECTION):
         between_batches()
         part = ends[start : start + SECTION]
         first = part[0] - version.context_length + 1
         rows = version.scaled(features[first : part[-1] + 1])
         out[start : start + len(part)] = version.forecast(rows, part - first)
-    return out
+        outlying[start : start + len(part)] = version.outlying(rows, part - first)
+    return out, outlying
 
 
 def withdrawn(answer: Forecasts, rows: NDArray[np.bool_], reason: int) -> Forecasts:

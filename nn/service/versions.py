@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from tradekernels.features import FeatureSet, feature_set
 
+from ..data.outliers import OutlierFilter
 from ..data.scaler import RobustScaler
 from ..data.timeframe import timeframe_ms
 from ..models.build import build_model
@@ -48,6 +49,7 @@ class ServedVersion:
     scaler: RobustScaler
     model: Network | Ensemble
     backend: Backend
+    outliers: OutlierFilter | None = None  # of manifests before SRV-11, and of training without it
 
     @property
     def version(self) -> str:
@@ -81,6 +83,12 @@ class ServedVersion:
 
     def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]:
         return self.backend.forecast(rows, ends)
+
+    def outlying(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which windows are too far from those learned from to be answered (SRV-11)."""
+        if self.outliers is None:
+            return np.zeros(len(ends), dtype=np.bool_)
+        return self.outliers.refuses(rows, ends, self.context_length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +201,7 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
         )
     try:
         scaler = RobustScaler.from_dict(manifest.scaler)
+        outliers = None if manifest.outliers is None else OutlierFilter.from_dict(manifest.outliers)
         model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelRefused(f"{manifest.version}: {error}") from error
@@ -202,7 +211,11 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
         raise ModelRefused(
             f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
         )
-    version = ServedVersion(manifest, features, scaler, model, backends.of(model))
+    if outliers is not None and len(outliers.mean_square) != len(features.names):
+        raise ModelRefused(
+            f"{manifest.version}: outliers has {len(outliers.mean_square)} features, expected {len(features.names)}"
+        )
+    version = ServedVersion(manifest, features, scaler, model, backends.of(model), outliers)
     dummy_inference(version)
     return version
 
@@ -233,6 +246,7 @@ def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
                 "kind": version.manifest.kind,
                 "architecture": version.manifest.architecture,
                 "scaler": version.manifest.scaler,
+                "outliers": version.manifest.outliers,
                 "valid_from_ms": version.valid_from_ms,
                 "feature_digest": version.feature_digest,
                 "backend": version.backend.name,

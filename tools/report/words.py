@@ -21,4 +21,6 @@ REASONS = {
     "gap": "candles are missing in the window",
     "no_version": "before the first model version was valid",
     "stale": "the newest version was too old",
+    "not_finite": "a feature or the forecast was no finite number",
+    "outlier": "too unlike the candles that the version learned from",
 }

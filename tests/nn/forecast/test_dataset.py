@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nn.data.outliers import OutlierFilter
 from nn.data.scaler import RobustScaler
 from nn.data.targets import make_targets
 from nn.forecast.dataset import TooLittleData, cut, make_training_data, resolve_features
@@ -179,3 +180,15 @@ def test_every_feature_of_candles_alone_can_be_asked_for_by_one_word():
     features = resolve_features("candles", "15m")
     assert len(features.names) > 170
     assert not {"sma_60", "leverage", "funding_rate", "btc_beta"} & set(features.names)
+
+
+def test_limits_of_outliers_are_those_of_the_train_windows(frames, config, data):
+    """SRV-11, LEK-3; `outlier_quantile: null` makes none."""
+    ends = [data.train.ends[data.train.pairs == pair] for pair in range(2)]
+    length = config.model.context_length
+    fitted = OutlierFilter.fit(data.windows.matrices, ends, data.features.warmup, length, 0.999)
+    assert data.outliers.to_dict() == fitted.to_dict()
+    refused = [fitted.refuses(matrix, mine, length) for matrix, mine in zip(data.windows.matrices, ends, strict=True)]
+    assert 0 < np.concatenate(refused).mean() < 0.003
+    off = config.data.model_copy(update={"outlier_quantile": None})
+    assert make_training_data(frames, "15m", UNTIL, off, length).outliers is None
