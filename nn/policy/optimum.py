@@ -1,6 +1,6 @@
 """What a planted market is worth at best, and the policy that earns it: answers that owe nothing to a learner.
 
-From: a `Planted` market. To: tests and `teach`, which compare. Without costs in closed form (Merton 1969, Review of
+From: a `Planted` market. To: `planted` and tests, which compare. Without costs in closed form (Merton 1969, Review of
 Economics and Statistics 51(3)); with them by value iteration over (z, weight) on a grid (Puterman 1994, section 8.5);
 of a path that is known to its end by dynamic programming backwards.
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
 
-from .planted import Planted
+from .planted_markets import Planted
 
 N_SIGNALS, N_WEIGHTS, FAR = 161, 21, 4.0  # the grid; z in deviations
 MOST_ROUNDS, CLOSE_ENOUGH = 20_000, 1e-10
@@ -76,7 +76,7 @@ class Plan:
 
 
 def plan(market: Planted) -> Plan:
-    """Return the best policy by relative value iteration: worth(z, w) = growth + E max over w' (worth - fee |w' - w|)."""
+    """Return the best policy by relative value iteration: worth(z, w) = growth + E max_w' (worth(z', w') + log cost)."""
     z, weights = np.linspace(-FAR, FAR, N_SIGNALS), grid(market)
     spread = np.sqrt(1 - market.persistence**2)
     chances = np.exp(-0.5 * ((z - market.persistence * z[:, None]) / spread) ** 2)  # Tauchen (1986), on a fine grid

@@ -1,7 +1,7 @@
 """Markets whose best policy is known, because what can be earned in them was planted there.
 
-From: a few numbers. To: `optimum`, which works out what they are worth; `teach`, which learns them; and, as Gymnasium
-ids (`PlantedReversion-v0`, ...), any learner.
+From: a few numbers. To: `optimum`, which works out what they are worth; `planted`, which learns them; and, as
+Gymnasium ids (`Planted-reversion-v0`, ...), any learner.
 
 What one may know is z, a slow mean of past surprises e ~ N(0, 1): z' = phi z + sqrt(1 - phi^2) e'. A bar's log return
 is mean + volatility x e', where the mean is edge x z where prices trend, and -edge x z where they revert. Shocks that
@@ -10,8 +10,7 @@ die away are Poterba and Summers' (1988) fads, J. Financial Economics 22(1), eq.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -103,6 +102,17 @@ def planted(name: str, **changes: Any) -> Planted:
     if name not in MARKETS:
         raise ValueError(f"there is no planted market {name!r}, expected {', '.join(MARKETS)}")
     return replace(MARKETS[name], **changes)
+
+
+def register() -> None:
+    """Make the markets known to Gymnasium, as `Planted-reversion-v0` and so on; their numbers are keywords of `make`."""
+    for name in MARKETS:
+        key = f"Planted-{name}-v0"
+        if key not in gym.registry:
+            gym.register(
+                key, f"{__name__}:single_env", vector_entry_point=f"{__name__}:vector_env", kwargs={"name": name},
+                disable_env_checker=True,
+            )  # fmt: skip
 
 
 def vector_env(name: str, num_envs: int = 1, market_seed: int = 1, **changes: Any) -> TradingVectorEnv:
