@@ -11,12 +11,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .actor_critic import ActorCritic, ActorCriticConfig
 from .direction import DirectionConfig, DirectionPredictor
 from .ensemble import Ensemble, Network, joined
 from .unified import PatchTSTConfig, UnifiedPatchTST
 
-UNIFIED_PATCHTST, DIRECTION = "unified_patchtst", "direction"
-KINDS = (UNIFIED_PATCHTST, DIRECTION)
+UNIFIED_PATCHTST, DIRECTION, ACTOR_CRITIC = "unified_patchtst", "direction", "actor_critic"
+KINDS = (UNIFIED_PATCHTST, DIRECTION)  # of forecasters; an actor-critic answers with positions, not forecasts
+POLICY_COLUMNS = ("target_weight", "value", "cvar")  # of its answers
+MOMENTS = "moments."  # names of the tensors that say what a policy's network calls 0 and 1
 MAX_MEMBERS = 16  # of an ensemble: a signed slip shall not eat the memory
 
 
@@ -50,6 +53,12 @@ def empty_network(kind: str, architecture: Mapping[str, object]) -> Network:
     raise ValueError(f"kind is {kind!r}, known are {', '.join(KINDS)}")
 
 
+def n_inputs(kind: str, architecture: Mapping[str, object]) -> tuple[str, object]:
+    """Return the name and value of the config's field that counts what the network reads."""
+    name = "n_observations" if kind == ACTOR_CRITIC else "n_features"
+    return name, architecture.get(name)
+
+
 def empty_model(kind: str, architecture: Mapping[str, object]) -> Network | Ensemble:
     """Return the network, or the ensemble where the architecture counts `members`, with fresh weights."""
     config = dict(architecture)
@@ -60,7 +69,13 @@ def empty_model(kind: str, architecture: Mapping[str, object]) -> Network | Ense
 
 
 def weight_shapes(kind: str, architecture: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
-    """Return name -> shape of every weight, without allocating them."""
+    """Return name -> shape of every weight, without allocating them; a policy's with those of its moments."""
+    if kind == ACTOR_CRITIC:
+        config = ActorCriticConfig.from_dict(architecture)
+        with torch.device("meta"):
+            shapes = {name: tuple(tensor.shape) for name, tensor in ActorCritic(config).state_dict().items()}
+        slots = {f"{MOMENTS}mean": (config.n_observations,), f"{MOMENTS}variance": (config.n_observations,)}
+        return shapes | slots | {f"{MOMENTS}count": (), f"{MOMENTS}reward_deviation": ()}
     with torch.device("meta"):
         return {name: tuple(tensor.shape) for name, tensor in empty_model(kind, architecture).state_dict().items()}
 
@@ -69,4 +84,11 @@ def build_model(kind: str, architecture: Mapping[str, object], tensors: Mapping[
     """Return the network or ensemble with these weights, ready to answer (evaluation mode, no gradients)."""
     model = empty_model(kind, architecture)
     model.load_state_dict(dict(tensors), strict=True)
+    return model.eval().requires_grad_(False)
+
+
+def build_actor_critic(architecture: Mapping[str, object], tensors: Mapping[str, Tensor]) -> ActorCritic:
+    """Return the network of a policy with these weights, ready to answer; moments among them are left aside."""
+    model = ActorCritic(ActorCriticConfig.from_dict(architecture))
+    model.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTS)})
     return model.eval().requires_grad_(False)

@@ -19,10 +19,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from torch import Tensor
 
-from ..models.build import weight_shapes
+from ..models.build import n_inputs, weight_shapes
 from .aliases import AliasFile, load_aliases, write_aliases
 from .files import ModelRefused, read_plain, write_folder
 from .keys import Keys, read_keys
+from .policy_fields import PolicyEnvironment, PolicyObjective, PolicyObservation
 from .signature import check_signature, sign
 
 __all__ = [
@@ -35,6 +36,7 @@ MANIFEST, SIGNATURE, WEIGHTS = "manifest.json", "manifest.sig", "weights.safeten
 MANIFEST_LIMIT, WEIGHTS_LIMIT = 4 << 20, 2 << 30  # bytes
 DECISIVE = (
     "kind", "architecture", "timeframe", "feature_digest", "scaler", "outliers", "valid_from", "data_fingerprint",
+    "observation", "environment", "objective",
 )  # fmt: skip
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -69,6 +71,9 @@ class ManifestDraft(BaseModel):
     libraries: dict[str, str]
     git_commit: str
     config_hash: str
+    observation: PolicyObservation | None = None  # these three of a policy only
+    environment: PolicyEnvironment | None = None
+    objective: PolicyObjective | None = None
 
     @field_validator("trained_from", "trained_until", "valid_from")
     @classmethod
@@ -172,5 +177,6 @@ def _check_weights(manifest: Manifest, tensors: Mapping[str, Tensor], where: str
             raise ModelRefused(f"{where}: {name} has shape {tuple(tensors[name].shape)}, expected {expected[name]}")
         if not torch.isfinite(tensors[name]).all():
             raise ModelRefused(f"{where}: {name} has values that are not finite")
-    if len(manifest.feature_names) != manifest.architecture.get("n_features"):
-        raise ModelRefused(f"{MANIFEST} of {manifest.version}: n_features is not the number of feature_names")
+    name, inputs = n_inputs(manifest.kind, manifest.architecture)
+    if len(manifest.feature_names) != inputs:
+        raise ModelRefused(f"{MANIFEST} of {manifest.version}: {name} is not the number of feature_names")
