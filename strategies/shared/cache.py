@@ -24,10 +24,10 @@ OTHERS_MAY_WRITE = 0o022
 STALE_WRITE_SECONDS = 3600  # an unfinished file this old was left by a process that died
 
 
-def cache_key(chain: str, pair: str, timeframe: str, as_of: str, candles: pa.Table) -> str:
-    """Return the name of an answer: the models of both lines, the question and the very bytes of the candles."""
+def cache_key(asked: str, chain: str, pair: str, timeframe: str, as_of: str, candles: pa.Table) -> str:
+    """Return the name of an answer: the endpoint, the models, the question and the very bytes of the candles."""
     digest = hashlib.sha256()
-    for part in (str(SCHEMA_VERSION), "predict", chain, pair, timeframe, as_of, str(candles.num_rows)):
+    for part in (str(SCHEMA_VERSION), asked.lstrip("/"), chain, pair, timeframe, as_of, str(candles.num_rows)):
         digest.update(part.encode() + b"\0")
     for column in candles.columns:
         for chunk in column.chunks:

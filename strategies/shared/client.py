@@ -17,7 +17,7 @@ from strategies.shared.breaker import CircuitBreaker
 from strategies.shared.patience import Patience
 from strategies.shared.settings import read_api_key
 
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
+ARROW_STREAM, JSON = "application/vnd.apache.arrow.stream", "application/json"
 CONNECT_SECONDS = 0.3
 LATEST_SECONDS = 1.5
 BULK_SECONDS = 120.0
@@ -53,7 +53,7 @@ class ForecastClient:
 
     def models(self) -> list[dict[str, Any]]:
         """Return the model lines that the service serves."""
-        body = self._request("GET", "/models", LATEST_SECONDS)
+        body = self.get("/models")
         try:
             lines = orjson.loads(body)["lines"]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
@@ -62,15 +62,21 @@ class ForecastClient:
             raise ForecastUnavailable("mismatch", f"{self.url}/models did not answer with model lines")
         return lines
 
-    def predict(self, request: bytes, bulk: bool) -> bytes:
-        """Post one Arrow stream and return the Arrow stream that came back."""
-        return self._request("POST", "/predict", BULK_SECONDS if bulk else LATEST_SECONDS, request)
+    def post(self, path: str, request: bytes, bulk: bool, media: str = ARROW_STREAM) -> bytes:
+        """Post one Arrow stream, or a body of another media type, and return what came back, of the same type."""
+        return self._request("POST", path, BULK_SECONDS if bulk else LATEST_SECONDS, request, media)
+
+    def get(self, path: str) -> bytes:
+        """Return a short answer's body."""
+        return self._request("GET", path, LATEST_SECONDS)
 
     def close(self) -> None:
         """Close the pool's connections."""
         self._pool.close()
 
-    def _request(self, method: str, path: str, total_seconds: float, body: bytes | None = None) -> bytes:
+    def _request(
+        self, method: str, path: str, total_seconds: float, body: bytes | None = None, media: str = ARROW_STREAM
+    ) -> bytes:
         patience = self.patience if total_seconds <= LATEST_SECONDS else None
         limit = patience.limit(total_seconds) if patience else total_seconds
         if patience and not limit:
@@ -81,11 +87,11 @@ class ForecastClient:
             raise ForecastUnavailable("paused", f"{self.url} failed too often, it is asked again in {wait:.0f} s")
         started = self._clock()
         try:
-            reply = self._send(method, path, limit, body)
+            reply = self._send(method, path, limit, body, media)
         except ForecastUnavailable as error:
             metrics.asked(self._clock() - started, error.cause)
-            # A refusal (401, 400, 429, ...) is an answer: the service lives, waiting would cure nothing.
-            (self.breaker.succeeded if error.cause in ("key", "refused", "busy") else self.breaker.failed)()
+            # A refusal (401, 400, 409, 429, ...) is an answer: the service lives, waiting would cure nothing.
+            (self.breaker.succeeded if error.cause in ("key", "refused", "busy", "layout") else self.breaker.failed)()
             raise
         finally:
             if patience:
@@ -94,13 +100,13 @@ class ForecastClient:
         self.breaker.succeeded()
         return reply
 
-    def _send(self, method: str, path: str, total_seconds: float, body: bytes | None) -> bytes:
+    def _send(self, method: str, path: str, total_seconds: float, body: bytes | None, media: str) -> bytes:
         key = read_api_key()  # read each time: a rotated key needs no restart, and none is kept in memory
         if key is None:
             raise ForecastUnavailable("key", "there is no API key of at least 32 characters")
         headers = {"X-API-KEY": key}
         if body is not None:
-            headers |= {"Content-Type": ARROW_STREAM, "Accept": ARROW_STREAM}
+            headers |= {"Content-Type": media, "Accept": media}
         deadline = self._clock() + total_seconds
         for attempt in (1, 2):
             left = max(deadline - self._clock(), 0.001)
@@ -132,7 +138,7 @@ class ForecastClient:
                 raise ForecastUnavailable("slow", f"{self.url} took longer than {total_seconds:g} s")
         body = b"".join(chunks)
         if response.status_code != 200:
-            causes = {401: "key", 403: "key", 429: "busy", 503: "not_ready"}
+            causes = {401: "key", 403: "key", 409: "layout", 429: "busy", 503: "not_ready"}
             cause = causes.get(response.status_code, "refused" if response.status_code < 500 else "fault")
             raise ForecastUnavailable(cause, f"{self.url} answered {response.status_code}{_reason(body)}")
         return body

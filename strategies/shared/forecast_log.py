@@ -12,8 +12,6 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from strategies.shared.wire import VERSIONS
-
 logger = logging.getLogger(__name__)
 
 
@@ -25,12 +23,16 @@ def log_versions(
     answer: pd.DataFrame,
     reasons: np.ndarray,
     source: str,
+    versions: tuple[str, ...],
 ) -> None:
-    """Append the segments of equal versions; `dates` are open times in ms, `source` is service or cache."""
+    """Append the segments of equal versions; `dates` are open times in ms, `source` is service or cache.
+
+    `versions` are the columns of `answer` that name them.
+    """
     path = os.environ.get("CANDLEWRIGHT_FORECAST_LOG")
     if not path:
         return
-    names = {name: answer[name].to_numpy(dtype=object) for name in VERSIONS}
+    names = {name: answer[name].to_numpy(dtype=object) for name in versions}
     known = answer["model_version"].notna().to_numpy()
     moved = np.logical_or.reduce([version[1:] != version[:-1] for version in names.values()])
     changed = np.flatnonzero(moved & (known[1:] | known[:-1])) + 1

@@ -14,9 +14,10 @@ import pyarrow as pa
 from strategies.shared import metrics, wire
 from strategies.shared.client import ForecastUnavailable, client_for
 from strategies.shared.complaints import Complaints
+from strategies.shared.forms import DECISION
 from strategies.shared.model_lines import Ensemble, ModelLines
 from strategies.shared.patience import Patience
-from strategies.shared.replies import TEXTS, LiveAnswer, candle_ms, own_columns, scored_columns
+from strategies.shared.replies import LiveAnswer, candle_ms, own_columns, scored_columns
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +131,12 @@ class Live:
         recent = {pair: frame.iloc[-(lines.overlap + MARGIN) :] for pair, frame in frames.items()}
         candles = {pair: wire.candle_table(frame) for pair, frame in recent.items()}
         if several:
-            table = wire.decode(client.predict(wire.encode_pairs(candles, timeframe), bulk=False), timeframe, None)
+            table = wire.decode(
+                client.post(DECISION.path, wire.encode_pairs(candles, timeframe), bulk=False), timeframe, None
+            )
         else:
             ((pair, only),) = candles.items()
-            body = client.predict(wire.encode(only, timeframe, "latest", pair), bulk=False)
+            body = client.post(DECISION.path, wire.encode(only, timeframe, "latest", pair), bulk=False)
             table = wire.decode(body, timeframe, pair)
         if wire.chain_of(table) != lines.chain:
             lines = self._lines.of(timeframe, fresh=True)
@@ -151,8 +154,8 @@ class Live:
                 reason = row["reason"][0].as_py()
                 self._complaints.tell("unscored", pair, timeframe, f"the newest candle is not scored ({reason})")
             return
-        numbers = answer[list(wire.NUMBERS)].to_numpy(dtype=np.float32)[0]
-        texts = tuple(str(answer[name].iloc[0]) for name in TEXTS)
+        numbers = answer[list(DECISION.numbers)].to_numpy(dtype=np.float32)[0]
+        texts = tuple(str(answer[name].iloc[0]) for name in DECISION.texts)
         age = self._now() - (date + candle_ms(timeframe)) / 1000
         metrics.decided(age)
         self._answered.setdefault((pair, timeframe), {})[date] = LiveAnswer(candle, numbers, texts, age)

@@ -1,4 +1,4 @@
-"""The two model lines that decide together, as GET /models tells them.
+"""The model lines that decide together, as GET /models tells them.
 
 From: the service's model list, or what it told last. To: the cache key, the as-of check and the length of a question in
 `history` and `live`.
@@ -18,38 +18,37 @@ import orjson
 
 from strategies.shared.cache import distrusted
 from strategies.shared.client import ForecastUnavailable, client_for
+from strategies.shared.forms import DECISION, Form
 
 logger = logging.getLogger(__name__)
 
-KINDS = {"unified": "unified_patchtst", "direction": "direction"}
-LINE_KEYS = ("chain_digest", "versions", "warmup", "context_length")
+LINE_KEYS = ("chain_digest", "versions", "warmup")
 FRESH_SECONDS = 30.0  # SRV-9: a moved alias is picked up within 30 s
 AWAY = ("unreachable", "slow", "paused")  # causes that leave what the service told last as the best there is
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Both lines of a timeframe.
+    """The lines of a timeframe that decide together.
 
     Attributes
     ----------
     chain : str
-        Names both chains of versions: whatever changes a score over history changes it, whichever line it is in.
+        Names their chains of versions: whatever changes a score over history changes it, whichever line it is in.
     overlap : int
-        Rows that a decision reads, its own candle included: the longer of the two lines.
+        Rows that a decision reads, its own candle included: those of the longest line.
     valid_from : tuple of mapping
-        For the unified and the direction line, version to its valid_from in ms.
+        For each line, version to its valid_from in ms.
     """
 
     chain: str
     overlap: int
-    valid_from: tuple[dict[str, int], dict[str, int]]
+    valid_from: tuple[dict[str, int], ...]
 
     @property
     def first(self) -> int | None:
-        """Time in ms from which both lines have a version, None if one has none at all."""
-        unified, direction = self.valid_from
-        return max(min(unified.values()), min(direction.values())) if unified and direction else None
+        """Time in ms from which every line has a version, None if one has none at all."""
+        return max(min(line.values()) for line in self.valid_from) if all(self.valid_from) else None
 
 
 class ModelLines:
@@ -64,27 +63,34 @@ class ModelLines:
         hyperopt works on the answers that it gave before. Live there is none.
     clock : callable
         Monotonic seconds.
+    form : Form
+        Whose lines are looked for.
     """
 
-    def __init__(self, url: str, memory: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._url = url
+    def __init__(
+        self,
+        url: str,
+        memory: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        form: Form = DECISION,
+    ) -> None:
+        self._url, self._form = url, form
         self._file = memory / "models.json" if memory else None  # of whichever address: digests tell chains apart
         self._clock = clock
         self._list: tuple[float, list[dict[str, Any]]] | None = None
         self._away_told = False
 
     def of(self, timeframe: str, fresh: bool = False) -> Ensemble:
-        """Return both lines of a timeframe; `ForecastUnavailable` naming the one that is missing."""
+        """Return the lines of a timeframe; `ForecastUnavailable` naming the one that is missing."""
         if fresh or self._list is None or self._clock() - self._list[0] > FRESH_SECONDS:
             self._list = (self._clock(), self._ask())
-        lines = [self._find(name, kind, timeframe) for name, kind in KINDS.items()]
-        unified, direction = (
-            {str(item["version"]): milliseconds(item["valid_from"]) for item in line["versions"]} for line in lines
-        )
+        lines = [self._find(name, kind, timeframe) for name, kind in self._form.lines.items()]
         return Ensemble(
             "+".join(str(line["chain_digest"]) for line in lines),
-            max(int(line["warmup"]) + int(line["context_length"]) for line in lines),
-            (unified, direction),
+            max(int(line["warmup"]) + int(line.get("context_length") or 1) for line in lines),
+            tuple(
+                {str(item["version"]): milliseconds(item["valid_from"]) for item in line["versions"]} for line in lines
+            ),
         )
 
     def _ask(self) -> list[dict[str, Any]]:

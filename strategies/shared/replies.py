@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from strategies.shared.forms import DECISION, Form
 from strategies.shared.model_lines import Ensemble
-from strategies.shared.wire import LEVELS, NUMBERS, SHARES, VERSIONS
 
-TEXTS = ("signal", *VERSIONS)
 AGE = "candle_to_signal_seconds"  # live: from the candle's close to its decision; NaN over history
-COLUMNS = (*NUMBERS, AGE, *TEXTS)
-_SHARES, _LEVELS = ([NUMBERS.index(name) for name in names] for names in (SHARES, LEVELS))
+COLUMNS = (*DECISION.numbers, AGE, *DECISION.texts)
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,11 @@ class LiveAnswer:
 
 
 def scored_columns(
-    table: pa.Table, dates: np.ndarray, lines: Ensemble, timeframe: str
+    table: pa.Table, dates: np.ndarray, lines: Ensemble, timeframe: str, form: Form = DECISION
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Return the columns and what is wrong with the reply, as (cause, words).
 
-    A row is whole, finite, inside its ranges and by listed versions of both lines that existed when its candle closed,
+    A row is whole, finite, inside its ranges and by listed versions of all lines that existed when its candle closed,
     or it is missing whole (CLT-4, ASO-1, ENS-1).
 
     Parameters
@@ -43,25 +41,26 @@ def scored_columns(
     dates : ndarray of int64
         Open times in ms, one per row.
     lines : Ensemble
-        Both lines, as the model list tells them.
+        The lines, as the model list tells them.
     timeframe : str
         Length of a candle.
+    form : Form
+        What was asked.
     """
-    values = np.empty((len(dates), len(NUMBERS)), dtype=np.float32)
-    for position, name in enumerate(NUMBERS):
+    values = np.empty((len(dates), len(form.numbers)), dtype=np.float32)
+    for position, name in enumerate(form.numbers):
         values[:, position] = table[name].to_numpy(zero_copy_only=False)
-    texts = {name: pd.Series(table[name].to_numpy(zero_copy_only=False), dtype="str") for name in TEXTS}
-    usable = np.logical_and.reduce([texts[name].notna().to_numpy() for name in VERSIONS])
+    texts = {name: pd.Series(table[name].to_numpy(zero_copy_only=False), dtype="str") for name in form.texts}
+    usable = np.logical_and.reduce([texts[name].notna().to_numpy() for name in form.versions])
     faults = []
     with np.errstate(invalid="ignore"):
-        shares, levels = values[:, _SHARES], values[:, _LEVELS]
-        sound = ((shares >= 0) & (shares <= 1)).all(axis=1) & (levels > 0).all(axis=1) & np.isfinite(values).all(axis=1)
+        sound = form.sound(dict(zip(form.numbers, values.T, strict=True))) & np.isfinite(values).all(axis=1)
     if (broken := usable & ~sound).any():
         words = f"{broken.sum()} rows name their versions but hold numbers that are missing or out of range"
         faults.append(("mismatch", words))
         usable &= sound
     close_times = dates + candle_ms(timeframe)
-    for name, valid_from in zip(VERSIONS, lines.valid_from, strict=True):
+    for name, valid_from in zip(form.versions, lines.valid_from, strict=True):
         codes, versions = pd.factorize(texts[name])
         for code, version in enumerate(versions):
             rows = usable & (codes == code)
@@ -72,29 +71,29 @@ def scored_columns(
                 faults.append(("leak", f"{name} {version} scored {early.sum()} candles from before its valid_from"))
                 usable &= ~early
     values[~usable] = np.nan
-    answer = pd.DataFrame(values, columns=list(NUMBERS), copy=False)
+    answer = pd.DataFrame(values, columns=list(form.numbers), copy=False)
     answer[AGE] = np.float32(np.nan)
-    for name in TEXTS:
+    for name in form.texts:
         answer[name] = texts[name].where(usable)
     return answer, faults
 
 
-def own_columns(dates: np.ndarray, answered: dict[int, LiveAnswer]) -> pd.DataFrame:
+def own_columns(dates: np.ndarray, answered: dict[int, LiveAnswer], form: Form = DECISION) -> pd.DataFrame:
     """Return the live answers so far, each on its own candle; `answered` is by open time in ms."""
-    values = np.full((len(dates), len(NUMBERS) + 1), np.nan, dtype=np.float32)
-    texts: list[tuple[str | None, ...]] = [(None,) * len(TEXTS)] * len(dates)
+    values = np.full((len(dates), len(form.numbers) + 1), np.nan, dtype=np.float32)
+    texts: list[tuple[str | None, ...]] = [(None,) * len(form.texts)] * len(dates)
     for row, date in enumerate(dates.tolist()):
         if (found := answered.get(date)) is not None:
             values[row, :-1], values[row, -1], texts[row] = found.numbers, found.age, found.texts
-    answer = pd.DataFrame(values, columns=[*NUMBERS, AGE], copy=False)
-    for position, name in enumerate(TEXTS):
+    answer = pd.DataFrame(values, columns=[*form.numbers, AGE], copy=False)
+    for position, name in enumerate(form.texts):
         answer[name] = pd.Series([each[position] for each in texts], dtype="str")
     return answer
 
 
-def empty_columns(index: pd.Index) -> pd.DataFrame:
+def empty_columns(index: pd.Index, form: Form = DECISION) -> pd.DataFrame:
     """Return the columns of a frame without any forecast."""
-    answer = own_columns(np.zeros(len(index), dtype=np.int64), {})
+    answer = own_columns(np.zeros(len(index), dtype=np.int64), {}, form)
     answer.index = index
     return answer
 

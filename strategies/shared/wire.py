@@ -1,7 +1,7 @@
-"""The Arrow form of a question to POST /predict and its reply, and the checks that a reply answers the question.
+"""The Arrow form of a question about candles and its reply, and the checks that a reply answers the question.
 
 From: Freqtrade's candle frames, the service's bytes. To: the client (bytes), `history` and `live` (checked tables).
-The contract is configs/contracts/decision_reply.v1.json; a test holds this file to it (SRV-7).
+The contracts are decision_reply and rollout_reply of configs/contracts; a test holds `forms` to them (SRV-7).
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from strategies.shared.client import ForecastUnavailable
+from strategies.shared.forms import DECISION, Form
 
 SCHEMA_VERSION = 1
-HORIZONS = ("15m", "1h", "4h", "12h")
-PROBABILITIES = tuple(f"probability_{side}_{horizon}" for horizon in HORIZONS for side in ("up", "down"))
-RETURNS = tuple(f"expected_return_{horizon}" for horizon in HORIZONS)  # ratios of the close
-LEVELS = ("stop_long", "stop_short", "target_long", "target_short")  # ratios of the close, above 0
-SHARES = (*PROBABILITIES, "stake_multiplier", "signal_probability")  # 0..1
-NUMBERS = (*PROBABILITIES, *RETURNS, "stake_multiplier", *LEVELS, "signal_probability")
-VERSIONS = ("model_version", "direction_version")  # of the unified and of the direction line
-WORDS = ("signal", *VERSIONS, "reason")
-DIGESTS = ("chain_digest", "direction_chain_digest")
 PRICES = ("open", "high", "low", "close", "volume")
 MAX_ROWS = 100_000  # of the 500,000 that the service takes (LIM-4), so that a slow one answers within its minute
 
@@ -51,8 +43,8 @@ def encode_pairs(candles: Mapping[str, pa.Table], timeframe: str) -> bytes:
     return _stream(pa.concat_tables(blocks), {"timeframe": timeframe, "as_of": "latest"})
 
 
-def decode(body: bytes, timeframe: str, pair: str | None) -> pa.Table:
-    """Return the reply's table: `date` as int64 ms, NUMBERS float32, WORDS as text, and `pair` if none was named.
+def decode(body: bytes, timeframe: str, pair: str | None, form: Form = DECISION) -> pa.Table:
+    """Return the reply's table: `date` as int64 ms, numbers as float32, words as text, and `pair` if none was named.
 
     Raises
     ------
@@ -67,10 +59,10 @@ def decode(body: bytes, timeframe: str, pair: str | None) -> pa.Table:
             if metadata.get(name) != expected:
                 answered = metadata.get(name)
                 raise ForecastUnavailable("mismatch", f"reply is about {name} {answered!r}, asked was {expected!r}")
-        if unnamed := [name for name in DIGESTS if not metadata.get(name)]:
+        if unnamed := [name for name in form.digests if not metadata.get(name)]:
             raise ForecastUnavailable("mismatch", f"reply does not name its {' and '.join(unnamed)}")
-        texts = WORDS if pair is not None else (*WORDS, "pair")
-        missing = [name for name in ("date", *texts, *NUMBERS) if name not in table.column_names]
+        texts = (*form.texts, "reason", *(() if pair is not None else ("pair",)))
+        missing = [name for name in ("date", *texts, *form.numbers) if name not in table.column_names]
         if missing:
             raise ForecastUnavailable("mismatch", f"reply lacks the columns {', '.join(missing[:5])}")
         date = table["date"]
@@ -78,18 +70,18 @@ def decode(body: bytes, timeframe: str, pair: str | None) -> pa.Table:
             date = date.cast(pa.timestamp("ms", "UTC"))
         columns = {"date": date.cast(pa.int64())}
         columns |= {name: table[name].cast(pa.string()) for name in texts}
-        columns |= {name: table[name].cast(pa.float32()) for name in NUMBERS}
+        columns |= {name: table[name].cast(pa.float32()) for name in form.numbers}
         if columns["date"].null_count:
             raise ForecastUnavailable("mismatch", "reply has rows without a date")
-        digests = {name: metadata[name] for name in DIGESTS}
+        digests = {name: metadata[name] for name in form.digests}
         return pa.table(columns).combine_chunks().replace_schema_metadata(digests)
     except (pa.ArrowException, UnicodeDecodeError, ValueError, TypeError) as error:
         raise ForecastUnavailable("mismatch", f"reply is not the Arrow stream of the contract: {error}") from error
 
 
-def chain_of(table: pa.Table) -> str:
-    """Return what names both chains of versions that a decoded reply was made by; `model_lines` names them alike."""
-    return "+".join(table.schema.metadata[name.encode()].decode() for name in DIGESTS)
+def chain_of(table: pa.Table, form: Form = DECISION) -> str:
+    """Return what names the chains of versions that a decoded reply was made by; `model_lines` names them alike."""
+    return "+".join((table.schema.metadata or {}).get(name.encode(), b"").decode() for name in form.digests)
 
 
 def check_dates(table: pa.Table, expected: np.ndarray) -> None:

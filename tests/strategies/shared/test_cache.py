@@ -30,14 +30,14 @@ def test_what_goes_in_comes_out(tmp_path):
 
 def test_the_key_changes_with_every_part_of_the_question(make_candles):
     frame = make_candles(50)
-    question = ["digest", "BTC/USDT", "15m", "each"]
+    question = ["/predict", "digest", "BTC/USDT", "15m", "each"]
     candles = wire.candle_table(frame)
     keys = {
         cache_key(*question, candles),
         cache_key(*question, candles.slice(1)),
         cache_key(*question, candles.slice(0, 49)),
     }
-    for part in range(4):
+    for part in range(5):
         other = question.copy()
         other[part] += "x"
         keys.add(cache_key(*other, candles))
@@ -45,7 +45,7 @@ def test_the_key_changes_with_every_part_of_the_question(make_candles):
         moved = frame.copy()
         moved.loc[49, column] = moved[column][49] + (np.timedelta64(1, "ms") if column == "date" else 1e-9)
         keys.add(cache_key(*question, wire.candle_table(moved)))
-    assert len(keys) == 13
+    assert len(keys) == 14
     assert cache_key(*question, candles) == cache_key(*question, wire.candle_table(frame.copy()))
     assert cache_key(*question, candles.slice(1)) == cache_key(*question, wire.candle_table(frame.iloc[1:]))
 

@@ -61,10 +61,10 @@ def test_a_proxy_of_the_environment_is_ignored(asking, monkeypatch):
 
 def test_a_dropped_connection_is_tried_once_more(stub, asking):
     stub.faults[:] = ["drop"]
-    assert asking.predict(request(), bulk=False)
+    assert asking.post("/predict", request(), bulk=False)
     stub.faults[:] = ["drop", "drop"]
     with pytest.raises(ForecastUnavailable, match="RemoteProtocolError"):
-        asking.predict(request(), bulk=False)
+        asking.post("/predict", request(), bulk=False)
     assert sum(method == "POST" for method, *_ in stub.requests) == 4
 
 
@@ -85,7 +85,7 @@ def test_a_slow_answer_ends_at_the_limit(stub, what, monkeypatch):
     one = ForecastClient(stub.url)
     started = time.monotonic()
     with pytest.raises(ForecastUnavailable, match=r"longer than 0\.4 s") as caught:
-        one.predict(request(), bulk=False)
+        one.post("/predict", request(), bulk=False)
     assert time.monotonic() - started < 1.2
     assert caught.value.cause == "slow"
     assert sum(method == "POST" for method, *_ in stub.requests) == 1  # time ran out: no second try
@@ -115,19 +115,19 @@ def test_the_breaker_opens_after_five_failures_and_probes_after_thirty_seconds(s
     stub.faults[:] = [500] * (FAILURES + 1)
     for _ in range(FAILURES):
         with pytest.raises(ForecastUnavailable, match="500"):
-            asking.predict(request(), bulk=False)
+            asking.post("/predict", request(), bulk=False)
     asked = len(stub.requests)
     with pytest.raises(ForecastUnavailable, match="asked again in 30 s"):
-        asking.predict(request(), bulk=False)
+        asking.post("/predict", request(), bulk=False)
     assert len(stub.requests) == asked
     clock.now += OPEN_SECONDS
     with pytest.raises(ForecastUnavailable, match="500"):  # the probe fails: open again, at once
-        asking.predict(request(), bulk=False)
+        asking.post("/predict", request(), bulk=False)
     with pytest.raises(ForecastUnavailable, match="asked again"):
         asking.models()
     clock.now += OPEN_SECONDS
     assert asking.models()  # the probe succeeds: closed
-    assert asking.predict(request(), bulk=False)
+    assert asking.post("/predict", request(), bulk=False)
 
 
 def test_only_one_caller_probes(asking, clock):
@@ -144,13 +144,13 @@ def test_a_refusal_does_not_open_the_breaker(stub, asking, status):
     stub.faults[:] = [status] * (FAILURES + 1)
     for _ in range(FAILURES + 1):
         with pytest.raises(ForecastUnavailable, match=str(status)):
-            asking.predict(request(), bulk=False)
+            asking.post("/predict", request(), bulk=False)
 
 
 def test_a_reply_that_never_ends_is_cut(stub, asking, monkeypatch):
     monkeypatch.setattr(client, "MAX_REPLY_BYTES", 1000)
     with pytest.raises(ForecastUnavailable, match="larger than 1000 bytes"):
-        asking.predict(request(), bulk=True)
+        asking.post("/predict", request(), bulk=True)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"lines": 3}', b'{"lines": ["x"]}'])

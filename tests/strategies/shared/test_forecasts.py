@@ -13,9 +13,9 @@ from stub_service import DIRECTION_CONTEXT, WARMUP, StubService, decision_column
 from strategies.shared import client, complaints, history, live
 from strategies.shared.cache import ForecastCache
 from strategies.shared.forecasts import ForecastSource, forecast_source
+from strategies.shared.forms import NUMBERS
 from strategies.shared.replies import AGE, COLUMNS
 from strategies.shared.settings import Settings
-from strategies.shared.wire import NUMBERS
 
 PAIR, TIMEFRAME = "BTC/USDT:USDT", "15m"
 FIRST = WARMUP + DIRECTION_CONTEXT - 1

@@ -8,7 +8,8 @@ import pytest
 
 from strategies.shared import wire
 from strategies.shared.client import ForecastUnavailable
-from strategies.shared.model_lines import KINDS, LINE_KEYS
+from strategies.shared.forms import DECISION, LEVELS, NUMBERS, ROLLOUT, SHARES
+from strategies.shared.model_lines import LINE_KEYS
 from strategies.shared.wire import MAX_ROWS, split_ranges
 
 CONTRACTS = Path(__file__).resolve().parents[3] / "configs" / "contracts"
@@ -22,21 +23,29 @@ CANDLES = pa.table(
 def test_the_contract_has_the_columns_that_the_client_reads():
     """SRV-7: by name, kind and range."""
     row = json.loads((CONTRACTS / "decision_reply.v1.json").read_text())["properties"]["rows"]["items"]["properties"]
-    assert set(row) == {"date", "close_time", *wire.NUMBERS, *wire.WORDS}
-    assert all("number" in row[name]["type"] for name in wire.NUMBERS)
-    assert {name for name in wire.NUMBERS if row[name].get("maximum") == 1} == set(wire.SHARES)
-    assert {name for name in wire.NUMBERS if row[name].get("exclusiveMinimum") == 0} == set(wire.LEVELS)
+    assert set(row) == {"date", "close_time", *NUMBERS, *DECISION.texts, "reason"}
+    assert all("number" in row[name]["type"] for name in NUMBERS)
+    assert {name for name in NUMBERS if row[name].get("maximum") == 1} == set(SHARES)
+    assert {name for name in NUMBERS if row[name].get("exclusiveMinimum") == 0} == set(LEVELS)
+
+
+def test_the_contract_of_rollouts_has_the_columns_that_the_client_reads():
+    """SRV-7: by name, kind and range."""
+    row = json.loads((CONTRACTS / "rollout_reply.v1.json").read_text())["properties"]["rows"]["items"]["properties"]
+    assert set(row) == {"date", "close_time", *ROLLOUT.numbers, *ROLLOUT.texts, "reason"}
+    assert all("number" in row[name]["type"] for name in ROLLOUT.numbers)
+    assert (row["target_weight"]["minimum"], row["target_weight"]["maximum"]) == (-1, 1)
 
 
 def test_the_service_decides_in_these_columns():
     from nn.service.decision import DECISION_COLUMNS
 
-    assert {*DECISION_COLUMNS, "signal_probability"} == set(wire.NUMBERS)
+    assert {*DECISION_COLUMNS, "signal_probability"} == set(NUMBERS)
 
 
 def test_the_model_list_of_the_contract_has_what_the_client_reads():
     text = (CONTRACTS / "models_reply.v1.json").read_text()
-    keys = ("lines", "kind", "timeframe", *LINE_KEYS, "version", "valid_from", *KINDS.values())
+    keys = ("lines", "kind", "timeframe", *LINE_KEYS, "version", "valid_from", *DECISION.lines.values())
     assert [key for key in keys if f'"{key}"' not in text] == []
 
 
