@@ -76,7 +76,7 @@ class Plan:
 
 
 def plan(market: Planted) -> Plan:
-    """Return the best policy by relative value iteration: worth(z, w) = growth + E max_w' (worth(z', w') + log cost)."""
+    """Return the best policy by relative value iteration: worth(z, w) = growth + E max_w' (worth(z', w') + cost)."""
     z, weights = np.linspace(-FAR, FAR, N_SIGNALS), grid(market)
     spread = np.sqrt(1 - market.persistence**2)
     chances = np.exp(-0.5 * ((z - market.persistence * z[:, None]) / spread) ** 2)  # Tauchen (1986), on a fine grid
