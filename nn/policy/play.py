@@ -2,11 +2,14 @@
 
 From: `version.Policy`, candles. To: `nn.service` (/rollout), `judge`. What stands at a candle follows from that candle
 and those before it, from the first of the frame on: orders of one candle fill in the next.
+
+After a hole nobody acts until it is 20 bars old, and the account keeps what it holds: over so many bars the agent's
+slots are sums (OBS-23 to OBS-26), and the environment counts rows, not hours (DQ-4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,12 +18,16 @@ from tradekernels.environment import TradingEnvironment, market
 from tradekernels.features.frame import read_times
 from tradekernels.observation import BLOCKS
 
+from ..data.quality import OHLCV
 from ..data.timeframe import timeframe_ms
+from ..data.windows import first_start_without_hole
 from .version import Policy
 
 AGENT = BLOCKS["agent"]  # slots 21 to 26
 NOBODY = -1
 SEED = 0  # of the simulated latencies
+WINDOW = 20  # bars that slots 23 to 26 are sums over
+OFTEN = 64  # candles, some 2 ms
 
 Frame = Mapping[str, NDArray]
 
@@ -31,9 +38,9 @@ class UnknownPair(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """What was done at the close of each of n candles; NaN where nobody acted."""
+    """What was done at the close of each of n candles; NaN where nobody acted, of the account before it begins."""
 
-    acted_by: NDArray[np.int64]  # (n,), index in the chain, or NOBODY: before the first version, or warming up
+    acted_by: NDArray[np.int64]  # (n,), index in the chain, or NOBODY: before the first version, warming up, a hole
     target_weight: NDArray[np.float32]  # (n,)
     value: NDArray[np.float32]  # (n,), mean of the quantiles: discounted log growth expected
     cvar: NDArray[np.float32]  # (n,), mean of the worst of them
@@ -45,7 +52,9 @@ class Played:
     n_trades: NDArray[np.int64]  # (n,), since the first candle
 
 
-def rollout(policies: Policy | Sequence[Policy], frame: Frame, pair: str) -> Played:
+def rollout(
+    policies: Policy | Sequence[Policy], frame: Frame, pair: str, now_and_then: Callable[[], None] = lambda: None
+) -> Played:
     """Return what a policy, or the newest valid one of a chain, does at each candle of a pair.
 
     The account begins flat at the first candle at which a version is valid and the observation has warmed up, and goes
@@ -58,6 +67,8 @@ def rollout(policies: Policy | Sequence[Policy], frame: Frame, pair: str) -> Pla
     frame : Mapping of str to array, or DataFrame
         Closed candles: date (open time, UTC), open, high, low, close, volume.
     pair : str
+    now_and_then : callable
+        Called every few candles; what it raises ends the work (deadline, client gone).
 
     Raises
     ------
@@ -74,6 +85,7 @@ def rollout(policies: Policy | Sequence[Policy], frame: Frame, pair: str) -> Pla
     n, closes = len(opened), opened + bar_ms
     acted_by = np.searchsorted([policy.valid_from_ms for policy in chain], closes, side="right") - 1
     acted_by[: max(policy.observations.warmup for policy in chain)] = NOBODY
+    acted_by[holed(frame, opened, bar_ms)] = NOBODY
     played = Played(
         acted_by,
         np.full(n, np.nan, np.float32),
@@ -88,57 +100,65 @@ def rollout(policies: Policy | Sequence[Policy], frame: Frame, pair: str) -> Pla
     )
     acting = np.flatnonzero(acted_by != NOBODY)
     if len(acting):
-        _play(chain, frame, pair, int(acting[0]), played)
+        _play(chain, _with_one_more(frame, opened, bar_ms), pair, int(acting[0]), played, now_and_then)
     return played
 
 
-def _play(chain: Sequence[Policy], frame: Frame, pair: str, first: int, played: Played) -> None:
-    """Walk from row `first` to the last."""
+def holed(frame: Frame, opened: NDArray[np.int64], bar_ms: int) -> NDArray[np.bool_]:
+    """Tell which candles have more than 3 missing or filled bars in a row among the last 20 (DQ-4)."""
+    open_, high, low, close, volume = (np.asarray(frame[name]) for name in OHLCV)
+    filled = (volume == 0) & (open_ == high) & (high == low) & (low == close)
+    return np.arange(len(opened)) - (WINDOW - 1) < first_start_without_hole(opened, filled, bar_ms)
+
+
+def _with_one_more(frame: Frame, opened: NDArray[np.int64], bar_ms: int) -> Frame:
+    """Return the frame with its last candle once more: the environment wants a next one, and nothing looks at it."""
+    columns = {name: np.asarray(frame[name]) for name in frame if name != "date"}
+    longer = {name: np.concatenate([column, column[-1:]]) for name, column in columns.items()}
+    return {"date": np.append(opened, opened[-1] + bar_ms)} | longer
+
+
+def _play(
+    chain: Sequence[Policy], frame: Frame, pair: str, first: int, played: Played, now_and_then: Callable[[], None]
+) -> None:
+    """Walk from row `first` to the last but one, which is the caller's last."""
     rows = _market_rows(chain, frame, pair, played.acted_by)
-    last = len(rows) - 1
-    cash = chain[0].manifest.environment.cash  # type: ignore[union-attr]  # every policy has one
-    if first == last:  # no candle to fill in: a flat account looks on
-        _note(chain, played, last, rows[last], _Account(0.0, cash, 0.0, 0))
-        return
     place = market(pair, frame, rows, chain[0].manifest.timeframe, chain[0].grids[pair], first)
     environment = TradingEnvironment(place, 1, replace(chain[0].settings, random_start=False), seed=SEED)
-    observation = environment.reset(pairs=0, rows=first)
-    out, action = environment.empty(), np.empty(1, np.float32)
-    copy, lot, close = environment.copies, float(place.grid.lot), place.rows["close"] * float(place.grid.tick)
-    seen, before = observation, (0.0, 0)  # turnover and trades of accounts that were ruined
+    out, action = environment.empty(), np.empty(1)
+    seen = environment.reset(pairs=0, rows=first)
+    copy, unit = environment.copies[0], float(place.grid.lot) * float(place.grid.tick)
+    price_of_lot, last = place.rows["close"] * unit, len(rows) - 2
+    turnover, n_trades = 0.0, 0  # of accounts that were ruined
     for row in range(first, last + 1):
-        worth, turnover, n_trades = copy["worth"][0], copy["turnover"][0] + before[0], copy["n_trades"][0] + before[1]
-        held = copy["lots"][0] * lot * close[row] / worth if worth > 0 else 0.0
-        action[0] = _note(chain, played, row, seen[0], _Account(held, worth, turnover, n_trades))
+        if (row - first) % OFTEN == 0:
+            now_and_then()
+        lots, worth, who = copy["lots"], copy["worth"], played.acted_by[row]
+        played.worth[row], played.agent[row] = worth, seen[0, AGENT]
+        played.held_weight[row] = lots * price_of_lot[row] / worth if worth > 0 else 0.0
+        played.turnover[row], played.n_trades[row] = copy["turnover"] + turnover, copy["n_trades"] + n_trades
+        if who == NOBODY:
+            action[0] = as_it_is(lots, price_of_lot[row], worth)
+        else:
+            forward = chain[who].forward
+            action[0], quantiles = forward(seen[0])
+            played.target_weight[row] = action[0]
+            played.value[row], played.cvar[row] = forward.value_and_cvar(quantiles)
         if row == last:
             break
         environment.step(action, out)
         seen, played.growth[row + 1] = out.observation, out.reward[0]
-        if out.terminated[0] and row + 1 < last:
-            before = copy["turnover"][0] + before[0], copy["n_trades"][0] + before[1]
+        if out.terminated[0]:
+            turnover, n_trades = turnover + copy["turnover"], n_trades + int(copy["n_trades"])
             seen = environment.reset(pairs=0, rows=row + 1)
 
 
-@dataclass(frozen=True)
-class _Account:
-    held: float
-    worth: float
-    turnover: float
-    n_trades: int
+def as_it_is(lots: float, price_of_lot: float, worth: float) -> float:
+    """Return the weight that orders nothing: half a lot more than is held, of which the environment takes whole ones.
 
-
-def _note(
-    chain: Sequence[Policy], played: Played, row: int, seen: NDArray[np.float32], account: _Account
-) -> np.float32:
-    """Let the version of this row act on what it sees, write everything down, and return the target weight."""
-    forward = chain[played.acted_by[row]].forward
-    target, quantiles = forward(seen)
-    played.target_weight[row] = target
-    played.value[row], played.cvar[row] = forward.value_and_cvar(quantiles)
-    played.held_weight[row], played.worth[row] = account.held, account.worth
-    played.agent[row] = seen[AGENT]
-    played.turnover[row], played.n_trades[row] = account.turnover, account.n_trades
-    return target
+    A short that has grown beyond the worth of its account is cut back all the same, as by every action.
+    """
+    return (lots + 0.5 * np.sign(lots)) * price_of_lot / worth if worth > 0 else 0.0
 
 
 def _market_rows(chain: Sequence[Policy], frame: Frame, pair: str, acted_by: NDArray[np.int64]) -> NDArray[np.float32]:
