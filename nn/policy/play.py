@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,11 @@ class Played:
 
 
 def rollout(
-    policies: Policy | Sequence[Policy], frame: Frame, pair: str, now_and_then: Callable[[], None] = lambda: None
+    policies: Policy | Sequence[Policy],
+    frame: Frame,
+    pair: str,
+    now_and_then: Callable[[], None] = lambda: None,
+    since: datetime | None = None,
 ) -> Played:
     """Return what a policy, or the newest valid one of a chain, does at each candle of a pair.
 
@@ -69,6 +74,8 @@ def rollout(
     pair : str
     now_and_then : callable
         Called every few candles; what it raises ends the work (deadline, client gone).
+    since : datetime, optional
+        Where the first policy begins, instead of at its `valid_from`.
 
     Raises
     ------
@@ -83,7 +90,10 @@ def rollout(
     bar_ms = timeframe_ms(chain[0].manifest.timeframe)
     opened = read_times(frame["date"])
     n, closes = len(opened), opened + bar_ms
-    acted_by = np.searchsorted([policy.valid_from_ms for policy in chain], closes, side="right") - 1
+    starts = [policy.valid_from_ms for policy in chain]
+    if since is not None:
+        starts[0] = round(since.timestamp() * 1000)
+    acted_by = np.searchsorted(starts, closes, side="right") - 1
     acted_by[: max(policy.observations.warmup for policy in chain)] = NOBODY
     acted_by[holed(frame, opened, bar_ms)] = NOBODY
     played = Played(

@@ -61,7 +61,13 @@ def write_policy(
     OSError
         If the disk does not take it; nothing is left of it then.
     """
-    draft = ManifestDraft(
+    draft = draft_policy(model, observations, **fields)
+    return write_version(line_folder, draft, policy_tensors(model, moments, reward_deviation), keys)
+
+
+def draft_policy(model: ActorCritic, observations: ObservationSet, **fields: object) -> ManifestDraft:
+    """Return the manifest of a policy before it has a name; `fields` as in `write_policy`."""
+    return ManifestDraft(
         kind=ACTOR_CRITIC,
         architecture=model.config.to_dict(),
         timeframe=observations.timeframe,
@@ -81,7 +87,6 @@ def write_policy(
         ),
         **fields,  # type: ignore[arg-type]
     )
-    return write_version(line_folder, draft, policy_tensors(model, moments, reward_deviation), keys)
 
 
 def policy_tensors(model: ActorCritic, moments: Moments, reward_deviation: float) -> dict[str, Tensor]:
@@ -117,6 +122,20 @@ class Policy:
     model: ActorCritic
     moments: Moments
     reward_deviation: float
+
+    @classmethod
+    def unsigned(
+        cls,
+        model: ActorCritic,
+        moments: Moments,
+        reward_deviation: float,
+        observations: ObservationSet,
+        **fields: object,
+    ) -> Policy:
+        """Return a policy that was not signed, to look at it before it is; parameters as in `write_policy`."""
+        draft = draft_policy(model, observations, **fields)
+        tensors = policy_tensors(model, moments, reward_deviation)
+        return cls.from_loaded(LoadedVersion(Manifest(**dict(draft), version="unsigned", files={}), tensors))
 
     @classmethod
     def from_loaded(cls, loaded: LoadedVersion) -> Policy:

@@ -1,0 +1,205 @@
+"""What an account came to: equity, drawdown, ratios, turnover (EVA-1). One for each pair, added up.
+
+From: rollouts of policies, or target weights of anybody else. To: `learn` for its validation run, `judge`.
+
+Every pair has an account of its own with an equal part of the money, and money never moves between them. Days are UTC;
+ratios are annualised by 365 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tradekernels.environment import TradingEnvironment, market
+from tradekernels.features.frame import read_times
+
+from ..data.timeframe import timeframe_ms
+from ..evaluation.overfitting import sharpe_ratio
+from .play import Played, rollout
+from .version import Policy
+
+DAY_MS = 86_400_000
+DAYS_A_YEAR = 365
+TAIL = 0.05  # share of the worst days whose mean CVaR is
+Floats = NDArray[np.float64]
+Frames = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """T candles of all pairs together; the first is the one at which trading may begin."""
+
+    closes: NDArray[np.int64]  # (T,), milliseconds since 1970, UTC
+    equity: Floats  # (T,), 1 at the first candle
+    traded: Floats  # (T,), notional of the candle's trades over the equity
+    weight: Floats  # (T,), share of the equity that is held
+    n_trades: int
+
+    @property
+    def day_returns(self) -> Floats:
+        """Growth of every day that the candles reach into, ratio."""
+        return self.of_days(self.equity)
+
+    def of_days(self, equity: Floats) -> Floats:
+        days = (self.closes - 1) // DAY_MS  # a candle that closes at midnight is the last of its day
+        last = np.flatnonzero(np.append(np.diff(days) != 0, True))
+        return np.diff(np.log(np.append(equity[0], equity[last]))) if len(equity) else np.empty(0)
+
+
+def account_of(policy: Policy, frames: Frames, begin: datetime, end: datetime) -> Account:
+    """Return what a policy makes of the candles that close in [begin, end]; those before only warm it up."""
+    parts = []
+    for pair, frame in frames.items():
+        part = until(frame, policy.manifest.timeframe, end)
+        parts.append(_of_played(rollout(policy, part, pair, begin), part, policy.manifest.timeframe))
+    return together(parts)
+
+
+def account_of_weights(
+    policy: Policy, frames: Frames, weights: Mapping[str, Floats], begin: datetime, end: datetime
+) -> list[Account]:
+    """Return what N series of target weights come to in the policy's own environment, with all its costs.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray of shape (T, N)
+        For every candle of the pair that closes in [begin, end].
+    """
+    by_pair = [_of_weights(policy, pair, frame, weights[pair], begin, end) for pair, frame in frames.items()]
+    return [together(parts) for parts in zip(*by_pair, strict=True)]
+
+
+def together(parts: list[Account]) -> Account:
+    """Return the accounts of several pairs as one, over the candles that all of them have."""
+    closes = parts[0].closes
+    for part in parts[1:]:
+        closes = np.intersect1d(closes, part.closes, assume_unique=True)
+    rows = [np.searchsorted(part.closes, closes) for part in parts]
+    equity = np.stack([part.equity[row] for part, row in zip(parts, rows, strict=True)])
+    whole = equity.sum(0)
+
+    def weighed(name: str) -> Floats:
+        values = [getattr(part, name)[row] for part, row in zip(parts, rows, strict=True)]
+        return (np.stack(values) * equity).sum(0) / whole
+
+    n_trades = sum(part.n_trades for part in parts)
+    return Account(closes, whole / len(parts), weighed("traded"), weighed("weight"), n_trades)
+
+
+def joined(parts: list[Account]) -> Account:
+    """Return the accounts of periods that follow each other as one; each goes on with what the last one left."""
+    level, equity = 1.0, []
+    for part in parts:
+        equity.append(part.equity * level)
+        level = equity[-1][-1]
+    return Account(
+        np.concatenate([part.closes for part in parts]),
+        np.concatenate(equity),
+        np.concatenate([part.traded for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+        sum(part.n_trades for part in parts),
+    )
+
+
+def figures_of(account: Account) -> dict[str, float]:
+    """Return what an account came to, by name; docs/policy.md says what each is."""
+    days = account.day_returns
+    n_days = max((account.closes[-1] - account.closes[0]) / DAY_MS, 1e-9)
+    grown = float(account.equity[-1] - 1)
+    drawdown = float((1 - account.equity / np.maximum.accumulate(account.equity)).max())
+    yearly = (1 + grown) ** (DAYS_A_YEAR / max(n_days, 1.0)) - 1
+    return {
+        "net_return": grown,
+        "sharpe": sharpe(days),
+        "sortino": sortino(days),
+        "cvar_5": cvar(days),
+        "calmar": yearly / drawdown if drawdown > 0 else 0.0,
+        "max_drawdown": drawdown,
+        "turnover": float(account.traded.sum() / n_days),
+        "win_rate": float((days > 0).mean()) if len(days) else 0.0,
+        "mean_weight": float(account.weight.mean()),
+        "trades": float(account.n_trades),
+    }
+
+
+def sharpe(returns: Floats) -> float:
+    """Return the annual Sharpe ratio of daily returns; 0 where nothing moved."""
+    ratio = sharpe_ratio(returns) if len(returns) > 1 else None
+    return 0.0 if ratio is None else float(ratio * np.sqrt(DAYS_A_YEAR))
+
+
+def sortino(returns: Floats) -> float:
+    """Return the annual mean over the root mean square of losses, daily returns (Sortino and Price, 1994)."""
+    bad = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) else 0.0
+    mean = float(returns.mean()) if len(returns) else 0.0
+    # Without a single loss the ratio has no end: a millionth of a day's return stands for it.
+    return mean / max(bad, 1e-6) * float(np.sqrt(DAYS_A_YEAR))
+
+
+def cvar(returns: Floats) -> float:
+    """Return the mean of the worst 5 % of days, at least one day: a loss is negative."""
+    worst = max(1, round(TAIL * len(returns)))
+    return float(np.sort(returns)[:worst].mean()) if len(returns) else 0.0
+
+
+def until(frame: pd.DataFrame, timeframe: str, end: datetime) -> pd.DataFrame:
+    """Return the candles that closed at or before `end`."""
+    keep = frame["date"] <= end - pd.Timedelta(milliseconds=timeframe_ms(timeframe))
+    return frame[keep].reset_index(drop=True)
+
+
+def closes_of(frame: pd.DataFrame, timeframe: str) -> NDArray[np.int64]:
+    """Return the times at which candles close, milliseconds since 1970, UTC."""
+    return read_times(frame["date"]) + timeframe_ms(timeframe)
+
+
+def _of_played(played: Played, frame: pd.DataFrame, timeframe: str) -> Account:
+    acting = np.flatnonzero(played.acted_by >= 0)
+    if not len(acting):
+        raise ValueError("no candle of the period has warmed up, expected at least one to act on")
+    rows = slice(acting[0], None)
+    traded = np.diff(played.turnover[rows], prepend=0.0) / played.worth[rows]
+    equity = np.exp(np.cumsum(played.growth[rows]))
+    closes = closes_of(frame, timeframe)[rows]
+    return Account(closes, equity, traded, played.held_weight[rows].copy(), int(played.n_trades[-1]))
+
+
+def _of_weights(
+    policy: Policy, pair: str, frame: pd.DataFrame, weights: Floats, begin: datetime, end: datetime
+) -> list[Account]:
+    """Return the accounts of one pair, all stepped at once."""
+    frame = until(frame, policy.manifest.timeframe, end)
+    closes = closes_of(frame, policy.manifest.timeframe)
+    first = max(int(np.searchsorted(closes, round(begin.timestamp() * 1000))), policy.observations.warmup)
+    n_steps, n = len(frame) - first, weights.shape[1]
+    if len(weights) != n_steps:
+        raise ValueError(f"weights of {pair} have {len(weights)} rows, expected {n_steps}: one a candle of the period")
+    unseen = np.zeros((len(frame), 27), np.float32)
+    place = market(pair, frame, unseen, policy.manifest.timeframe, policy.grids[pair], first)
+    environment = TradingEnvironment(place, n, policy.settings)
+    environment.reset(pairs=0, rows=first)
+    out, action = environment.empty(), np.ascontiguousarray(weights)
+    copies, growth, turnover, held = environment.copies, *(np.zeros((n_steps, n)) for _ in range(3))
+    n_trades = np.zeros(n, dtype=np.int64)
+    alive = np.ones(n, dtype=bool)  # a ruined account stays as it is, though the kernel begins another
+    worth = np.tile(copies["worth"], (n_steps, 1))
+    for step in range(n_steps):
+        held[step] = np.where(alive, environment.weight(), 0.0)
+        if step + 1 < n_steps:
+            before = copies["turnover"].copy()
+            environment.step(action[step], out)
+            growth[step + 1] = np.where(alive, out.reward, 0.0)
+            turnover[step + 1] = np.where(alive, copies["turnover"] - before, 0.0)
+            worth[step + 1] = copies["worth"]
+            n_trades = np.where(alive, copies["n_trades"], n_trades)
+            alive &= ~out.terminated
+    equity = np.exp(np.cumsum(growth, axis=0))
+    return [
+        Account(closes[first:], equity[:, k], turnover[:, k] / worth[:, k], held[:, k], int(n_trades[k]))
+        for k in range(n)
+    ]
