@@ -1,23 +1,39 @@
-"""One flat parameter that is all weights of a network at once: one clipping, one Adam step, however many layers.
+"""All weights of a network as one NumPy vector: one clipping, one Adam step, however many layers.
 
-From: a module. To: `ppo`. The module's own parameters become views of it, and so do their gradients.
+From: a module. To: `network`. The module's own parameters become views of the vector: what is learned here is there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+Floats = NDArray[np.floating]  # float32 in training; tests hold the arithmetic in float64
 
-def flat_parameter(module: nn.Module) -> nn.Parameter:
-    """Return a parameter whose storage the module's parameters share; its gradient is there and is accumulated into."""
-    parts = list(module.parameters())
-    flat = nn.Parameter(torch.cat([part.detach().flatten() for part in parts]))
-    flat.grad = torch.zeros_like(flat)
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """Values and their gradient, whole and by name; the named arrays are views of the whole."""
+
+    values: Floats  # (P,)
+    slopes: Floats  # (P,)
+    value: dict[str, Floats]
+    slope: dict[str, Floats]
+
+
+def flatten(module: nn.Module) -> Flat:
+    """Move the module's parameters into one vector."""
+    values = np.concatenate([part.detach().numpy().ravel() for part in module.parameters()])
+    flat = Flat(values, np.zeros_like(values), {}, {})
     start = 0
-    for part in parts:
-        stop = start + part.numel()
-        part.data = flat.data[start:stop].view_as(part)
-        part.grad = flat.grad[start:stop].view_as(part)
-        start = stop
+    for name, part in module.named_parameters():
+        place = slice(start, start + part.numel())
+        flat.value[name] = values[place].reshape(part.shape)
+        flat.slope[name] = flat.slopes[place].reshape(part.shape)
+        part.data = torch.from_numpy(flat.value[name])
+        start = place.stop
     return flat

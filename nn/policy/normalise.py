@@ -20,16 +20,22 @@ class Moments:
 
     def add(self, rows: NDArray) -> None:
         """Take in rows (N, *shape)."""
-        n, total = len(rows), self.count + len(rows)
-        mean, variance = rows.mean(0, dtype=np.float64), rows.var(0, dtype=np.float64)
+        n = len(rows)
+        if not n:
+            return
+        total = self.count + n
+        mean = np.add.reduce(rows, 0, np.float64) / n
+        spread = rows - mean
+        variance = np.add.reduce(np.square(spread, out=spread), 0) / n
         gap = mean - self.mean
-        self.variance = (self.variance * self.count + variance * n + gap**2 * self.count * n / total) / total
-        self.mean, self.count = self.mean + gap * n / total, total
+        self.variance = (self.variance * self.count + variance * n + gap**2 * (self.count * n / total)) / total
+        self.mean, self.count = self.mean + gap * (n / total), total
 
     def normalised(self, rows: NDArray) -> NDArray[np.float32]:
         """Return rows with mean 0 and deviation 1, clipped at 10."""
-        scaled = (rows - self.mean) / np.sqrt(self.variance + SMALLEST)
-        return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+        scaled = rows - self.mean
+        scaled /= np.sqrt(self.variance + SMALLEST)
+        return np.clip(scaled, -CLIP, CLIP, out=scaled).astype(np.float32)
 
     def to_dict(self) -> dict[str, object]:
         return {"mean": self.mean.tolist(), "variance": self.variance.tolist(), "count": self.count}
@@ -48,9 +54,9 @@ class RewardScale:
     def __init__(self, n_copies: int, gamma: float) -> None:
         self.moments, self.sums, self.gamma = Moments(), np.zeros(n_copies), gamma
 
-    def __call__(self, rewards: NDArray, ended: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Take in one step's rewards (N,); return them scaled."""
+    def __call__(self, rewards: NDArray, ended: NDArray[np.bool_], real: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Take in one step's rewards (N,), those of real steps; return them scaled."""
         self.sums = self.sums * self.gamma + rewards
-        self.moments.add(self.sums)
+        self.moments.add(self.sums[real])
         self.sums[ended] = 0
         return np.clip(rewards / np.sqrt(self.moments.variance + SMALLEST), -CLIP, CLIP).astype(np.float32)

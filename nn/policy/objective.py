@@ -1,76 +1,71 @@
-"""What PPO minimises: a clipped surrogate, the quantiles of the return, and a bonus for being undecided.
+"""What PPO minimises: a clipped surrogate and the quantiles of the return; and what a return says about the tail.
 
-From: minibatches of `rollout`, outputs of `ActorCritic`. To: `ppo`. Schulman et al. (2017), eq. 7 and 9; Dabney et al.
-(2018), eq. 9 and 10, for the quantiles; Tamar et al. (2015) for the tail.
+From: minibatches of `rollout`, outputs of `network`. To: `ppo`, as values with their slopes. Schulman et al. (2017),
+eq. 7 and 9; Dabney et al. (2018), eq. 9 and 10, for the quantiles; Tamar et al. (2015) for the tail.
 """
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
-import torch
-from torch import Tensor
-
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+from .flat import Floats
 
 
-def quantile_levels(n: int) -> Tensor:
+def clipped_surrogate(log_ratio: Floats, advantage: Floats, clip: float) -> tuple[float, Floats]:
+    """Return -mean(min(r A, clip(r, 1 - clip, 1 + clip) A)), r = exp(log_ratio), and its slopes by log_ratio (B,).
+
+    A ratio that is clipped where it would gain has no slope: nothing is left to be won by moving on.
+    """
+    ratio = np.exp(log_ratio)
+    plain, bounded = ratio * advantage, np.clip(ratio, 1 - clip, 1 + clip) * advantage
+    least = np.minimum(plain, bounded)
+    return -float(least.mean()), np.where(plain <= bounded, least, 0) / -np.float32(len(least))
+
+
+def quantile_levels(n: int) -> Floats:
     """Return the levels (n,) that n quantiles stand for: the middles of n equal parts of [0, 1]."""
-    return (torch.arange(n, dtype=torch.float32) + 0.5) / n
+    return (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n)
 
 
-def quantile_huber(quantiles: Tensor, target: Tensor, levels: Tensor, kappa: float) -> Tensor:
-    """Return the mean of |tau - 1{u < 0}| Huber_kappa(u) / kappa, u = target - quantile (LOS-7).
+def quantile_huber(quantiles: Floats, target: Floats, levels: Floats, kappa: float) -> tuple[float, Floats]:
+    """Return the mean of |tau - 1{u < 0}| Huber_kappa(u) / kappa, u = target - quantile (LOS-7), and its slopes (B, Q).
 
     With kappa 0 it is the pinball loss itself. kappa must be small beside the spread of the targets, or the quantiles
     become expectiles (LOS-8).
 
     Parameters
     ----------
-    quantiles : Tensor of shape (B, Q)
-    target : Tensor of shape (B,)
-    levels : Tensor of shape (Q,)
+    quantiles : ndarray of shape (B, Q)
+    target : ndarray of shape (B,)
+    levels : ndarray of shape (Q,)
     """
-    u = target.unsqueeze(1) - quantiles
-    size = u.abs()
-    if kappa > 0:
-        size = torch.where(size <= kappa, 0.5 * size * size / kappa, size - 0.5 * kappa)
-    return ((levels - (u < 0).float()).abs() * size).mean()
+    u = target[:, None] - quantiles
+    weight = np.abs(levels - (u < 0))
+    held = np.clip(u, -kappa, kappa)  # Huber_kappa(u) = held (u - held / 2)
+    slope = held / kappa if kappa > 0 else np.sign(u)
+    slope *= weight
+    slope /= -u.size
+    held *= -0.5
+    held += u
+    return -float(np.vdot(slope, held)), slope
 
 
-def tail_mean(quantiles: Tensor, alpha: float) -> Tensor:
+def tail_mean(quantiles: Floats, alpha: float) -> Floats:
     """Return CVaR_alpha (B,) of the distributions that the quantiles (B, Q) describe: the mean of the worst alpha."""
-    share = (alpha * quantiles.shape[1] - torch.arange(quantiles.shape[1])).clamp(0, 1)  # of each quantile's 1/Q
-    return quantiles.sort(1).values @ (share / (alpha * quantiles.shape[1]))
+    n = quantiles.shape[1]
+    share = np.clip(alpha * n - np.arange(n), 0, 1) / (alpha * n)  # of each quantile's 1/Q
+    return np.sort(quantiles, axis=1) @ share.astype(quantiles.dtype)
 
 
-def tail_advantage(returns: Tensor, quantiles: Tensor, alpha: float) -> Tensor:
+def tail_advantage(returns: Floats, quantiles: Floats, alpha: float) -> Floats:
     """Return what each return says about CVaR_alpha: min(G - VaR, 0) / alpha - (CVaR - VaR), mean 0 under the critic.
 
     The score function of CVaR (Tamar et al. 2015, eq. 4) with the critic's own tail as its baseline.
     """
-    ordered = quantiles.sort(1).values
+    ordered = np.sort(quantiles, axis=1)
     n = ordered.shape[1]
     place = min(max(alpha * n - 0.5, 0.0), n - 1.0)  # between the middles of two quantiles
     low, part = int(place), place - int(place)
-    var = ordered[:, low] + part * (ordered[:, min(low + 1, n - 1)] - ordered[:, low])
-    expected = (ordered - var.unsqueeze(1)).clamp(max=0).mean(1) / alpha
-    return (returns - var).clamp(max=0) / alpha - expected
-
-
-def gaussian_log_prob(u: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
-    """Return log densities (B,) of numbers before they are squashed: the squashing cancels in every ratio."""
-    return (-0.5 * ((u - mean) / sigma).square() - sigma.log() - HALF_LOG_2PI).sum(-1)
-
-
-def gaussian_entropy(sigma: Tensor) -> Tensor:
-    """Return the entropy of the Gaussian before it is squashed, nats."""
-    return (sigma.log() + HALF_LOG_2PI + 0.5).sum()
-
-
-def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> tuple[Tensor, Tensor]:
-    """Return the negated surrogate, and the log of the probability ratios (B,)."""
-    log_ratio = log_prob - old_log_prob
-    ratio = log_ratio.exp()
-    bounded = ratio.clamp(1 - clip, 1 + clip)
-    return -torch.minimum(ratio * advantage, bounded * advantage).mean(), log_ratio
+    var = ordered[:, low] + np.float32(part) * (ordered[:, min(low + 1, n - 1)] - ordered[:, low])
+    expected = np.minimum(ordered - var[:, None], 0).mean(1) / np.float32(alpha)
+    return np.minimum(returns - var, 0) / np.float32(alpha) - expected

@@ -1,42 +1,46 @@
 """Proximal policy optimisation with a critic of quantiles: play, judge, improve, again (Schulman et al. 2017).
 
-From: a Gymnasium vector environment. To: an `ActorCritic` and the figures of every round.
+From: a Gymnasium vector environment. To: an `ActorCritic` and the figures of every round. Everything is drawn from two
+generators that belong to the learner, and computed on one thread: the same seed gives the same weights.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..models.actor_critic import ActorCritic, ActorCriticConfig
+from .adam import Adam
 from .advantage import generalized_advantage
 from .config import PPOConfig
-from .flat import flat_parameter
+from .flat import Floats
+from .network import Network
 from .normalise import Moments, RewardScale
-from .objective import (
-    clipped_surrogate,
-    gaussian_entropy,
-    gaussian_log_prob,
-    quantile_huber,
-    quantile_levels,
-    tail_advantage,
-)  # fmt: skip
-from .rollout import Player, Rollout, as_tensors
+from .objective import clipped_surrogate, quantile_huber, quantile_levels, tail_advantage, tail_mean
+from .rollout import Player, Rollout
+
+Figures = dict[str, float]
+
+
+class NotFinite(ArithmeticError):
+    """A minibatch has slopes that are not numbers; the weights are as they were before it."""
 
 
 class Minibatch(NamedTuple):
     """Steps in any order, one row each."""
 
-    observations: Tensor
-    actions: Tensor
-    old_log_probs: Tensor
-    advantages: Tensor
-    returns: Tensor
+    observations: Floats
+    actions: NDArray
+    old_log_probs: Floats
+    advantages: Floats
+    returns: Floats
 
 
 class PPO:
@@ -45,89 +49,105 @@ class PPO:
     def __init__(
         self, envs: gym.vector.VectorEnv, network: ActorCriticConfig, config: PPOConfig, seed: int, total_steps: int
     ) -> None:
-        torch.manual_seed(seed)
-        self.config, self.total_steps, self.steps = config, total_steps, 0
+        torch.manual_seed(seed)  # of the first weights
+        self.config, self.seed, self.total_steps, self.steps = config, seed, total_steps, 0
         self.model = ActorCritic(network)
+        self.network = Network(self.model)
+        self.adam = Adam(self.network.flat.values)
         self.moments = Moments((network.n_observations,)) if config.normalise_observations else None
         self.scale = RewardScale(envs.num_envs, config.gamma) if config.normalise_rewards else None
-        self.player = Player(envs, self.model, seed, self.moments, self.scale)
-        self.rollout = Rollout.empty(config.n_steps, envs.num_envs, self.model)
-        self.parameter = flat_parameter(self.model)
-        self.optimizer = torch.optim.Adam([self.parameter], lr=config.learning_rate, eps=1e-5, fused=True)
-        self.shuffle = torch.Generator().manual_seed(seed)
+        self.player = Player(envs, self.network, seed, self.moments, self.scale)
+        self.rollout = Rollout.empty(config.n_steps, envs.num_envs, network)
+        self.shuffles = np.random.default_rng([seed, 1])
         self.levels = quantile_levels(network.n_quantiles)
 
-    def learn(self, on_round: Callable[[dict[str, float]], None] = lambda figures: None) -> None:
-        """Play and improve until `total_steps` steps were played."""
-        while self.steps < self.total_steps:
-            self.player.play(self.rollout)
-            figures = self.improve(1 - self.steps / self.total_steps)
-            self.steps += self.rollout.rewards.size
-            episodes, self.player.finished = self.player.finished, []
-            if episodes:
-                figures["episode_return"] = float(np.mean(episodes))
-            on_round({"steps": float(self.steps), **figures})
+    def learn(self, on_round: Callable[[Figures], None] = lambda figures: None) -> None:
+        """Play and improve until `total_steps` steps were played; `on_round` is told the figures of every round.
 
-    def improve(self, left: float) -> dict[str, float]:
+        Raises
+        ------
+        ValueError
+            If the environment gives a reward or an observation that is not finite.
+        NotFinite
+            If the slopes of a minibatch are not finite.
+        """
+        with threadpool_limits(1, "blas"):  # networks this small lose by a second thread, and sums would vary with it
+            while self.steps < self.total_steps:
+                began = time.perf_counter()
+                played = self.player.play(self.rollout)
+                improved = self.improve(1 - self.steps / self.total_steps)
+                self.steps += self.rollout.rewards.size
+                pace = self.rollout.rewards.size / (time.perf_counter() - began)
+                on_round({"steps": float(self.steps), "steps_per_second": pace, **played, **improved})
+
+    def improve(self, left: float) -> Figures:
         """Improve the policy by one round's steps; `left` is the share of the training still to come."""
-        config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * left
+        config, played = self.config, self.rollout
+        rate = config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * left
         final_clip = config.clip if config.final_clip is None else config.final_clip
         clip = final_clip + (config.clip - final_clip) * left
-        observations, actions, old_log_probs = as_tensors(self.rollout)
         advantages, returns = self.judge()
+        columns = (played.observations[:-1], played.actions, played.log_probs)
+        rows = Minibatch(*(column[played.real] for column in columns), advantages, returns)  # type: ignore[call-arg]
         kappa = config.kappa * float(returns.std())
-        n, figures = len(returns), {"kl": 0.0}
+        n_parts = -(-len(returns) // config.batch_size)
+        figures: Figures = {}
         for _ in range(config.epochs):
-            order = torch.randperm(n, generator=self.shuffle)
-            columns = Minibatch(*(each[order] for each in (observations, actions, old_log_probs, advantages, returns)))
-            for rows in zip(*(each.split(config.batch_size) for each in columns), strict=True):
-                if len(rows[0]) > 1:
-                    figures = self.update(Minibatch(*rows), clip, kappa)
+            parts = np.array_split(self.shuffles.permutation(len(returns)), n_parts)
+            steps = [self.update(Minibatch(*(column[part] for column in rows)), rate, clip, kappa) for part in parts]
+            figures = dict(zip(FIGURES, np.mean(steps, axis=0).tolist(), strict=True))
             if config.target_kl is not None and figures["kl"] > config.target_kl:
                 break
-        spread = float(returns.var())
-        unexplained = float((returns - torch.from_numpy(self.values()[:-1][self.rollout.real])).var())
-        return {**figures, "explained_variance": 1 - unexplained / spread if spread else 0.0}
+        quantiles = played.quantiles[:-1][played.real]
+        unexplained, spread = float((returns - quantiles.mean(1)).var()), float(returns.var())
+        return figures | {
+            "explained_variance": 1 - unexplained / spread if spread else 0.0,
+            "cvar_dynamic": float(tail_mean(quantiles, config.cvar_alpha).mean()),
+            "learning_rate": rate,
+        }
 
-    def values(self) -> np.ndarray:
-        return self.rollout.quantiles.mean(-1)
-
-    def judge(self) -> tuple[Tensor, Tensor]:
+    def judge(self) -> tuple[Floats, Floats]:
         """Return advantages and the targets of the critic for the real steps of the round."""
-        config, played, values = self.config, self.rollout, self.values()
+        config, played = self.config, self.rollout
+        values = played.quantiles.mean(-1)
         advantages = generalized_advantage(
             played.rewards, values, played.terminated, played.ended, config.gamma, config.gae_lambda
         )
-        returns = torch.from_numpy((advantages + values[:-1])[played.real])
-        plain = torch.from_numpy(advantages[played.real])
+        returns, plain = (advantages + values[:-1])[played.real], advantages[played.real]
         if config.cvar_weight == 0:
             return plain, returns
-        tail = tail_advantage(returns, torch.from_numpy(played.quantiles[:-1][played.real]), config.cvar_alpha)
-        weighed = config.cvar_weight * tail
+        tail = tail_advantage(returns, played.quantiles[:-1][played.real], config.cvar_alpha)
+        weighed = np.float32(config.cvar_weight) * tail
         size, most = float(weighed.std()), config.cvar_cap * float(plain.std())
         return (1 - config.cvar_weight) * plain + weighed * min(1.0, most / max(size, 1e-8)), returns
 
-    def update(self, rows: Minibatch, clip: float, kappa: float) -> dict[str, float]:
-        """Take one step of gradient descent on one minibatch."""
-        config = self.config
-        policy, quantiles = self.model(rows.observations)
-        if self.model.config.discrete:
-            log_p = policy.log_softmax(-1)
-            log_probs = log_p.gather(1, rows.actions.unsqueeze(1)).squeeze(1)
-            entropy = -(log_p.exp() * log_p).sum(1).mean()
-        else:
-            sigma = self.model.sigma()
-            log_probs, entropy = gaussian_log_prob(rows.actions, policy, sigma), gaussian_entropy(sigma)
-        scaled = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + 1e-8)
-        surrogate, log_ratio = clipped_surrogate(log_probs, rows.old_log_probs, scaled, clip)
-        critic = quantile_huber(quantiles, rows.returns, self.levels, kappa)
-        loss = surrogate + config.value_weight * critic - config.entropy_weight * entropy
-        self.parameter.grad.zero_()  # type: ignore[union-attr]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([self.parameter], config.max_grad_norm)
-        self.optimizer.step()
-        with torch.no_grad():
-            kl = (log_ratio.exp() - 1 - log_ratio).mean()  # Schulman's k3 estimate
-        return {"surrogate": surrogate.item(), "critic": critic.item(), "entropy": entropy.item(), "kl": kl.item()}
+    def update(self, rows: Minibatch, rate: float, clip: float, kappa: float) -> tuple[float, ...]:
+        """Take one step of gradient descent on one minibatch; return its `FIGURES`."""
+        config, network = self.config, self.network
+        with np.errstate(all="ignore"):  # what overflows is found below
+            policy, quantiles = network.forward(rows.observations)
+            distribution = network.distribution(policy)
+            log_ratio = distribution.log_prob(rows.actions) - rows.old_log_probs
+            advantages = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + np.float32(1e-8))
+            surrogate, by_log_prob = clipped_surrogate(log_ratio, advantages, clip)
+            critic, by_quantile = quantile_huber(quantiles, rows.returns, self.levels, kappa)
+            by_quantile *= config.value_weight
+            by_policy, by_sigma = distribution.slopes(rows.actions, by_log_prob, -config.entropy_weight / len(policy))
+            network.backward(by_policy, by_quantile, by_sigma)
+            slopes = network.flat.slopes
+            size = float(np.sqrt(np.dot(slopes, slopes)))
+            if not np.isfinite(size):
+                raise NotFinite(
+                    f"the slopes of a minibatch after {self.steps} steps have the size {size}, expected a finite number"
+                    f" (surrogate {surrogate}, critic {critic}, learning rate {rate:g}): the weights stay as they were"
+                )
+            if size > config.max_grad_norm:
+                slopes *= config.max_grad_norm / size
+            self.adam.step(slopes, rate)
+            ratio = np.exp(log_ratio)
+            kl = float((ratio - 1 - log_ratio).mean())  # Schulman's k3 estimate
+            clipped = float((np.abs(ratio - 1) > clip).mean())
+        return surrogate, critic, float(distribution.entropy().mean()), kl, clipped, size
+
+
+FIGURES = ("surrogate", "critic", "entropy", "kl", "clip_share", "slope_size")  # of a minibatch

@@ -1,6 +1,6 @@
 """Plays a policy in many copies of an environment and keeps what happened, in arrays made once.
 
-From: any Gymnasium vector environment with next-step autoreset, and an `ActorCritic`. To: `ppo`.
+From: any Gymnasium vector environment with next-step autoreset, and a `Network`. To: `ppo`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 import gymnasium as gym
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..models.actor_critic import ActorCritic
+from ..models.actor_critic import ActorCriticConfig
+from .network import Network
 from .normalise import Moments, RewardScale
-from .objective import gaussian_log_prob
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +30,7 @@ class Rollout:
     real: NDArray[np.bool_]  # (T, N), False for the step that only begins a new episode
 
     @classmethod
-    def empty(cls, n_steps: int, n_copies: int, model: ActorCritic) -> Rollout:
-        config = model.config
+    def empty(cls, n_steps: int, n_copies: int, config: ActorCriticConfig) -> Rollout:
         shape = (n_steps, n_copies)
         return cls(
             observations=np.zeros((n_steps + 1, n_copies, config.n_observations), np.float32),
@@ -48,7 +45,7 @@ class Rollout:
 
 
 class Player:
-    """One environment in play: it remembers the last observation, and the returns of the episodes that ended.
+    """One environment in play: it remembers the last observation, and the returns of the episodes that run.
 
     Parameters
     ----------
@@ -61,7 +58,7 @@ class Player:
     def __init__(
         self,
         envs: gym.vector.VectorEnv,
-        model: ActorCritic,
+        network: Network,
         seed: int,
         moments: Moments | None,
         scale: RewardScale | None,
@@ -69,72 +66,62 @@ class Player:
         mode = envs.metadata.get("autoreset_mode")
         if mode != gym.vector.AutoresetMode.NEXT_STEP:
             raise ValueError(f"the environment's autoreset_mode is {mode}, expected NEXT_STEP")
-        self.envs, self.model, self.moments, self.scale = envs, model, moments, scale
-        self.draws = torch.Generator().manual_seed(seed)
-        first, _ = envs.reset(seed=seed)
-        self.observation = self._seen(first)
-        self.begins = np.zeros(envs.num_envs, dtype=bool)  # whether the next step only begins an episode
-        self.returns = np.zeros(envs.num_envs)
-        self.finished: list[float] = []  # returns of episodes that ended, unscaled; whoever reads them empties it
+        self.envs, self.network, self.moments, self.scale = envs, network, moments, scale
+        self.draws = np.random.default_rng([seed, 0])
+        self.begin(seed)
 
-    def play(self, out: Rollout) -> None:
-        """Fill the arrays with the next steps."""
+    def begin(self, seed: int) -> None:
+        """Begin an episode in every copy."""
+        first, _ = self.envs.reset(seed=seed)
+        self.begins = np.zeros(self.envs.num_envs, dtype=bool)  # whether the next step only begins an episode
+        self.returns = np.zeros(self.envs.num_envs)  # of the present episodes, unscaled
+        self.observation = self._seen(first, np.zeros(self.envs.num_envs))
+
+    def play(self, out: Rollout) -> dict[str, float]:
+        """Fill the arrays with the next steps; return the mean reward, and return of the episodes that ended."""
+        earned, finished = 0.0, []
         for step in range(len(out.rewards)):
             out.observations[step] = self.observation
             action = self._choose(out, step)
             observation, reward, terminated, truncated, _ = self.envs.step(action)
-            if not np.isfinite(reward).all() or not np.isfinite(observation).all():
-                raise ValueError(self._not_finite(observation, reward))
-            ended = terminated | truncated
+            self.observation = self._seen(observation, reward)
+            ended, real = terminated | truncated, ~self.begins
             self.returns += reward
+            earned += float(reward.sum())
             if ended.any():
-                self.finished += self.returns[ended].tolist()
+                finished += self.returns[ended].tolist()
                 self.returns[ended] = 0.0
-            out.rewards[step] = reward if self.scale is None else self.scale(reward, ended)
-            out.terminated[step], out.ended[step], out.real[step] = terminated, ended, ~self.begins
+            out.rewards[step] = reward if self.scale is None else self.scale(reward, ended, real)
+            out.terminated[step], out.ended[step], out.real[step] = terminated, ended, real
             self.begins = ended
-            self.observation = self._seen(observation)
         out.observations[-1] = self.observation
-        with torch.inference_mode():
-            out.quantiles[-1] = self.model(torch.from_numpy(self.observation))[1].numpy()
+        out.quantiles[-1] = self.network.forward(self.observation)[1]
+        figures = {"reward": earned / max(int(out.real.sum()), 1), "episodes": float(len(finished))}
+        return figures | ({"episode_return": float(np.mean(finished))} if finished else {})
 
-    @torch.inference_mode()
     def _choose(self, out: Rollout, step: int) -> NDArray:
-        policy, quantiles = self.model(torch.from_numpy(self.observation))
-        out.quantiles[step] = quantiles.numpy()
-        if self.model.config.discrete:
-            log_p = policy.log_softmax(-1)
-            chosen = torch.multinomial(log_p.exp(), 1, generator=self.draws)
-            out.log_probs[step] = log_p.gather(1, chosen).squeeze(1).numpy()
-            out.actions[step] = chosen.squeeze(1).numpy()
-            return out.actions[step]
-        sigma = self.model.sigma()
-        u = policy + sigma * torch.randn(policy.shape, generator=self.draws)
-        out.log_probs[step], out.actions[step] = gaussian_log_prob(u, policy, sigma).numpy(), u.numpy()
-        return self.model.squash(u).numpy()
+        policy, out.quantiles[step] = self.network.forward(self.observation)
+        distribution = self.network.distribution(policy)
+        drawn = distribution.draw(self.draws)
+        out.actions[step], out.log_probs[step] = drawn, distribution.log_prob(drawn)
+        return drawn if self.network.config.discrete else self.network.squash(drawn)
 
-    def _seen(self, observation: NDArray) -> NDArray[np.float32]:
+    def _seen(self, observation: NDArray, reward: NDArray) -> NDArray[np.float32]:
+        """Return what the network shall see, checked and normalised."""
         rows = observation.reshape(len(observation), -1)
+        if not (np.isfinite(reward).all() and np.isfinite(rows).all()):
+            raise ValueError(self._not_finite(rows, reward))
         if self.moments is None:
             return rows.astype(np.float32)
         self.moments.add(rows)
         return self.moments.normalised(rows)
 
-    def _not_finite(self, observation: NDArray, reward: NDArray) -> str:
-        copy = int(np.flatnonzero(~np.isfinite(observation).reshape(len(reward), -1).all(1) | ~np.isfinite(reward))[0])
-        if not np.isfinite(reward[copy]):
-            return f"copy {copy} of the environment gave the reward {reward[copy]}, expected a finite number"
-        slot = int(np.flatnonzero(~np.isfinite(observation[copy].ravel()))[0])
-        return (
-            f"copy {copy} of the environment gave {observation[copy].ravel()[slot]} in slot {slot} of its observation"
-        )
-
-
-def as_tensors(rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
-    """Return observations, actions and log probabilities of the real steps, one row each."""
-    real = rollout.real
-    return (
-        torch.from_numpy(rollout.observations[:-1][real]),
-        torch.from_numpy(rollout.actions[real]),
-        torch.from_numpy(rollout.log_probs[real]),
-    )
+    def _not_finite(self, rows: NDArray, reward: NDArray) -> str:
+        """Return a sentence that names copy and slot; pair and candle too, where the environment can tell."""
+        bad = ~np.isfinite(rows)
+        copy = int(np.flatnonzero(bad.any(1) | ~np.isfinite(reward))[0])
+        slot = None if not np.isfinite(reward[copy]) else int(bad[copy].argmax())
+        what = f"reward is {reward[copy]}" if slot is None else f"observation slot {slot} is {rows[copy, slot]}"
+        tell = getattr(self.envs, "tell", None)
+        where = f" ({tell(copy, slot)})" if tell else ""
+        return f"the {what} in copy {copy} of the environment{where}, expected a finite number"
