@@ -21,6 +21,13 @@ REMEDIES = {
     "live trading needs a champion of both lines, unified and direction",
     "no_unified": "train the unified line of this timeframe (`tools/start.sh train`), or choose one that has it",
     "no_direction": "train the direction line of this timeframe (`tools/start.sh train`): a decision takes both",
+    "no_policy": "train a policy of this timeframe and make it champion (`tools/start.sh train-policy`), then "
+    "`tools/start.sh serve`; a backtest needs a version, live trading a champion",
+    "unknown_pair": "trade the pairs that the policy was trained on, or train one that knows this pair",
+    "layout": "service and bot must run the same release of tradekernels: update the older one, then restart it",
+    "short": "let Freqtrade load more candles: startup_candle_count of the strategy, and for 15m futures of Binance "
+    '"_ft_has_params": {"ohlcv_candle_limit": 1000} in the exchange section (docs/strategies.md)',
+    "unobservable": "give the bot the data that the policy was trained with; see docs/strategies.md",
     "unscored": "choose a range after the first version's valid_from and after the warm-up, or train earlier versions",
     "leak": "the service broke the as-of rule; do not trade on it and look into its log",
     "fault": "see the service's log under user_data/logs",

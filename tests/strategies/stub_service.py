@@ -12,12 +12,15 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+from tradekernels.observation import fit, observation_set
 
 WARMUP, CONTEXT = 512, 96  # what BASE_40 and the default unified model read
 DIRECTION_CONTEXT = 168  # the direction model's: the longer of the two decides what a decision reads
@@ -43,6 +46,37 @@ def decision_columns(open_, high, low, close, volume, strength=1.0):
     return columns
 
 
+def candles(rows, start="2024-01-01", timeframe="15m", seed=9):
+    """Return a random walk: what the stub's statistics are fitted on."""
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.003, rows)))
+    opened = np.concatenate([close[:1], close[:-1]])
+    frame = {"open": opened, "high": np.maximum(opened, close), "low": np.minimum(opened, close), "close": close}
+    date = pd.date_range(start, periods=rows, freq=timeframe.replace("m", "min"), tz="UTC", unit="ms")
+    return pd.DataFrame({"date": date, **frame, "volume": rng.lognormal(3, 1, rows)})
+
+
+def rolled_columns(close, can_short=False):
+    """Return the columns of a rollout: buy what has fallen over 16 bars, sell what has risen; no costs, no quantising.
+
+    The target follows the move in steps of 0.2, so that it changes now and then, and is 0 (or short) half of the time.
+    """
+    move = np.zeros(len(close))
+    move[16:] = close[16:] / close[:-16] - 1
+    target = np.clip(np.round(-60 * move * 5) / 5, -0.8 if can_short else 0.0, 0.8)
+    held, weight = np.zeros(len(close)), 0.0
+    for row in range(1, len(close)):  # what was wanted one bar ago, moved by the price since
+        grown = 1 + target[row - 1] * (close[row] / close[row - 1] - 1)
+        weight = target[row - 1] * close[row] / close[row - 1] / grown
+        held[row] = weight
+    flat = np.zeros(len(close))
+    return {
+        "target_weight": target, "value": -move, "cvar": -np.abs(move), "held_weight": held,
+        "cash_ratio": np.clip(1 - held, 0, 1), "position_ratio": np.tanh(held), "volume_imbalance": flat,
+        "trade_intensity": flat, "realized_spread": flat, "agent_fill_ratio": flat,
+    }  # fmt: skip
+
+
 @dataclass
 class StubService:
     """Settings of the stub; change them while it runs."""
@@ -60,12 +94,22 @@ class StubService:
             {"version": "d2", "valid_from": "2025-01-20T00:00:00Z", "trained_until": "2025-01-19T00:00:00Z"},
         ]
     )
-    kinds: tuple = ("unified_patchtst", "direction")  # of the lines that are served
+    policy_versions: list = field(
+        default_factory=lambda: [
+            {"version": "p1", "valid_from": "2024-12-21T00:00:00Z", "trained_until": "2024-12-20T00:00:00Z"},
+            {"version": "p2", "valid_from": "2025-01-25T00:00:00Z", "trained_until": "2025-01-24T00:00:00Z"},
+        ]
+    )
+    policy_digest: str = "e" * 64  # of the chain
+    policy_can_short: bool = False
+    tokens: tuple = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT")
+    observed: list = field(default_factory=list)  # the rows that /action was asked with
+    kinds: tuple = ("unified_patchtst", "direction", "actor_critic")  # of the lines that are served
     chain_digest: str = "a" * 64
     direction_digest: str = "d" * 64
     warmup: int = WARMUP
     context_length: int = CONTEXT
-    faults: list = field(default_factory=list)  # each entry serves one /predict reply; see `Handler.do_POST`
+    faults: list = field(default_factory=list)  # each entry serves one POST's reply; see `Handler.do_POST`
     requests: list = field(default_factory=list)  # (method, path, rows, as_of)
     port: int = 0
     stop: object = None  # call it to end the service before its block does
@@ -86,7 +130,73 @@ class StubService:
             "context_length": DIRECTION_CONTEXT, "champion": self.direction_versions[-1]["version"],
             "versions": self.direction_versions,
         }  # fmt: skip
-        return [common | line for line in (unified, direction) if line["kind"] in self.kinds]
+        policy = {
+            "name": f"policy-{self.timeframe}", "kind": "actor_critic", "chain_digest": self.policy_digest,
+            "context_length": 1, "champion": self.policy_versions[-1]["version"], "versions": self.policy_versions,
+            "warmup": self.observations.warmup,
+        }  # fmt: skip
+        return [common | line for line in (unified, direction, policy) if line["kind"] in self.kinds]
+
+    @cached_property
+    def observations(self):
+        """What the stub's policy reads."""
+        statistics = fit(candles(1500, timeframe=self.timeframe), self.timeframe)
+        return observation_set(statistics, self.tokens, len(self.tokens))
+
+    def told(self):
+        """Answer GET /observation."""
+        champion = self.policy_versions[-1]
+        return {
+            "schema_version": 1, "timeframe": self.timeframe, "model_version": champion["version"],
+            "valid_from": champion["valid_from"], "observation_digest": self.observations.digest,
+            "statistics": self.observations.statistics.to_json(), "tokens": self.tokens,
+            "max_num_tokens": len(self.tokens), "dead_band": 0.05, "can_short": self.policy_can_short, "cash": 10_000.0,
+        }  # fmt: skip
+
+    def target(self, row, pair):
+        """Return the target weight of one observation: in the market while RSI is below 50."""
+        return 0.6 if row[self.observations.names.index("rsi")] < 0 else 0.0
+
+    def act(self, asked):
+        """Answer POST /action, or 409 for rows of another observation."""
+        if asked["observation_digest"] != self.observations.digest:
+            return 409, {"error": "layout_mismatch", "reason": "the champion reads another observation"}
+        rows, champion = np.array(asked["observations"], dtype=np.float32), self.policy_versions[-1]
+        self.observed.extend(rows)
+        answers = []
+        for row in rows:
+            target = self.target(row, asked["pair"])
+            answer = {"target_weight": target, "value": 0.01, "cvar": -0.02, "quantiles": [-0.02, 0.04]}
+            answers.append(
+                answer | {"model_version": champion["version"], "valid_from": champion["valid_from"], "reason": None}
+            )
+        return 200, {name: asked[name] for name in ("schema_version", "pair", "timeframe")} | {"rows": answers}
+
+    def roll(self, request: pa.Table) -> pa.Table:
+        """Answer POST /rollout: as of each candle's own close, after the observation's warm-up."""
+        parameters = {key.decode(): value.decode() for key, value in request.schema.metadata.items()}
+        dates = request["date"].cast(pa.int64()).to_numpy()
+        first = min(self.observations.warmup, len(dates))
+        names, acted = self.version_names(self.policy_versions, dates)
+        acted &= np.arange(len(dates)) >= first
+        columns = {name: np.full(len(dates), np.nan) for name in rolled_columns(np.ones(1))}
+        if acted.any():
+            start = int(acted.argmax())
+            for name, values in rolled_columns(request["close"].to_numpy()[start:], self.policy_can_short).items():
+                columns[name][start:] = values
+        out = {"date": pa.array(dates, type=pa.timestamp("ms", "UTC"))}
+        out["model_version"] = pa.array(list(np.where(acted, names, None)), pa.string()).dictionary_encode()
+        out["reason"] = pa.array([None if each else "warmup" for each in acted], pa.string()).dictionary_encode()
+        out |= {name: pa.array(values.astype(np.float32), mask=~acted) for name, values in columns.items()}
+        metadata = {"timeframe": parameters["timeframe"], "schema_version": "1", "pair": parameters["pair"]}
+        return pa.table(out).replace_schema_metadata(metadata | {"chain_digest": self.policy_digest})
+
+    def version_names(self, versions, dates):
+        """Return the newest version that is valid at the close of each candle, and where there is one."""
+        minutes = {"m": 1, "h": 60}[self.timeframe[-1]] * int(self.timeframe[:-1])
+        valid_from = np.array([_ms(version["valid_from"]) for version in versions])
+        newest = np.searchsorted(valid_from, dates + minutes * 60_000, side="right") - 1
+        return np.array([version["version"] for version in versions], dtype=object)[newest], newest >= 0
 
     def answer(self, request: pa.Table) -> pa.Table:
         """Decide as of each candle's own close, or on the newest candle of each pair."""
@@ -109,14 +219,11 @@ class StubService:
         columns = decision_columns(
             *(request[name].to_numpy() for name in ("open", "high", "low", "close", "volume")), self.strength
         )
-        minutes = {"m": 1, "h": 60}[self.timeframe[-1]] * int(self.timeframe[:-1])
         warm = np.arange(len(dates)) >= self.warmup + max(self.context_length, DIRECTION_CONTEXT) - 1
         scored, names = warm.copy(), {}
         for name, versions in (("model_version", self.versions), ("direction_version", self.direction_versions)):
-            valid_from = np.array([_ms(version["valid_from"]) for version in versions])
-            newest = np.searchsorted(valid_from, dates + minutes * 60_000, side="right") - 1
-            scored &= newest >= 0
-            names[name] = np.array([version["version"] for version in versions], dtype=object)[newest]
+            names[name], valid = self.version_names(versions, dates)
+            scored &= valid
         signal = np.where(columns["probability_up_4h"] > 0.4, "BUY", "SELL")
         reason = np.where(scored, None, np.where(warm, "no_version", "warmup"))
         out = {"date": pa.array(dates, type=pa.timestamp("ms", "UTC"))}
@@ -151,13 +258,20 @@ def running(service: StubService | None = None, port: int = 0):
             service.requests.append(("GET", self.path, 0, ""))
             if self.headers["X-API-KEY"] != KEY:
                 return self.reply(401, b'{"error":"unauthorized","reason":"wrong key"}')
+            if self.path.startswith("/observation"):
+                missing = "actor_critic" not in service.kinds
+                return self.reply(503 if missing else 200, json.dumps({} if missing else service.told()).encode())
             return self.reply(200, json.dumps({"lines": service.lines()}).encode())
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            with pa.ipc.open_stream(body) as reader:
-                request = reader.read_all()
-            service.requests.append(("POST", self.path, len(request), request.schema.metadata[b"as_of"].decode()))
+            if self.path == "/action":
+                request = json.loads(body)
+                service.requests.append(("POST", self.path, len(request["observations"]), request["pair"]))
+            else:
+                with pa.ipc.open_stream(body) as reader:
+                    request = reader.read_all()
+                service.requests.append(("POST", self.path, len(request), request.schema.metadata[b"as_of"].decode()))
             if self.headers["X-API-KEY"] != KEY:
                 return self.reply(401, b'{"error":"unauthorized","reason":"wrong key"}')
             fault = service.faults.pop(0) if service.faults else None
@@ -176,7 +290,10 @@ def running(service: StubService | None = None, port: int = 0):
                 return self.end_headers()
             if fault == "garbage":
                 return self.reply(200, b"\x00not arrow")
-            table = service.answer(request)
+            if self.path == "/action":
+                status, answer = service.act(request)
+                return self.reply(status, json.dumps(fault(answer) if callable(fault) else answer).encode())
+            table = service.roll(request) if self.path == "/rollout" else service.answer(request)
             if table is None:
                 return self.reply(200, b"\x00not arrow")
             return self.reply(200, stream(fault(table) if callable(fault) else table))

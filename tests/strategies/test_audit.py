@@ -50,8 +50,8 @@ def test_a_strategy_file_says_when_and_no_more(path):
     assert len(text.splitlines()) <= 100
 
 
-def test_both_strategies_are_read():
-    assert [path.stem for path in FILES] == ["nn_predictor", "trend_follower"]
+def test_all_strategies_are_read():
+    assert [path.stem for path in FILES] == ["nn_predictor", "ppo_agent", "trend_follower"]
 
 
 @pytest.mark.parametrize(

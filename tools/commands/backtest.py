@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-BOTH = {"unified_patchtst", "direction"}  # kinds of the lines that decide together
+SOURCES = {  # what a strategy asks for decisions with, and the kinds of the lines that decide then
+    "forecast_source": {"unified_patchtst", "direction"},
+    "policy_source": {"actor_critic"},
+}
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def run_backtests(
             stack.enter_context(temporary(home, f"exchange-{port}", command, port))
             config = at_port(config, port)
         environment = {}
-        if any(is_neural(home, name) for name in strategies):
-            environment["CANDLEWRIGHT_SERVICE_URL"] = service_url(home, stack)
+        if wanted := set().union(*(lines_of(home, name) for name in strategies)):
+            environment["CANDLEWRIGHT_SERVICE_URL"] = service_url(home, stack, wanted)
         for name in strategies:
             log = home.logs / f"forecasts-{name}-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
             argv = ["--strategy", name, "--datadir", str(datadir), "--export", "trades", "--cache", "none"]
@@ -114,16 +117,16 @@ def run_backtests(
     return done
 
 
-def is_neural(home: Home, strategy: str) -> bool:
-    """Return whether a shipped strategy asks the service for forecasts; a strategy of the user's own is taken to."""
+def lines_of(home: Home, strategy: str) -> set[str]:
+    """Return the kinds of the lines that a strategy asks the service for; one of a user's own asks for forecasts."""
     for path in (home.root / "strategies").glob("*.py"):
         text = path.read_text()
         if f"class {strategy}(" in text:
-            return "forecast_source" in text
-    return True
+            return set().union(*(kinds for source, kinds in SOURCES.items() if source in text))
+    return SOURCES["forecast_source"]
 
 
-def service_url(home: Home, stack: ExitStack) -> str:
+def service_url(home: Home, stack: ExitStack, wanted: set[str]) -> str:
     """Return the address of the running service, or of one started for the length of the stack."""
     if (service := running(home, "service")) is not None:
         say(f"using the inference service at {service.url}")
@@ -131,14 +134,14 @@ def service_url(home: Home, stack: ExitStack) -> str:
     port = free_port()
     say("starting the inference service")
     started = stack.enter_context(temporary(home, f"service-{port}", service_command(port), port))
-    wait_for_model(home, started)
+    wait_for_model(home, started, wanted)
     return started.url
 
 
-def wait_for_model(home: Home, service: Running, seconds: float = 5.0) -> None:
-    """Wait until both lines are loaded that a decision takes; a backtest needs their chains, not champions.
+def wait_for_model(home: Home, service: Running, wanted: set[str], seconds: float = 5.0) -> None:
+    """Wait until all lines are loaded that decisions take; a backtest needs their chains, not champions.
 
-    One alone is told and goes on: a strategy of the user's own may ask for no more.
+    If some are missing it is told and goes on: a strategy of the user's own may ask for no more.
 
     Raises
     ------
@@ -150,11 +153,12 @@ def wait_for_model(home: Home, service: Running, seconds: float = 5.0) -> None:
     while True:
         answer = httpx.get(f"{service.url}/models", headers=headers, timeout=5.0, trust_env=False)
         kinds = {line["kind"] for line in answer.json()["lines"]} if answer.status_code == 200 else set()
-        if kinds >= BOTH:
+        if kinds >= wanted:
             return
         if time.monotonic() > deadline:
             if kinds:
-                say(f"the inference service has no {' or '.join(BOTH - kinds)} line: NNPredictor will not trade")
+                missing = " or ".join(sorted(wanted - kinds))
+                say(f"the inference service has no {missing} line: a strategy that asks it will not trade")
                 return
             raise UserError(
                 f"the inference service has no model that it may serve ({answer.text.strip()[:300]}); "
