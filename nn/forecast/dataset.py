@@ -27,11 +27,13 @@ from ..data.outliers import OutlierFilter
 from ..data.targets import Labels, max_horizon_bars
 from ..data.timeframe import timeframe_ms
 from ..data.windows import RobustScaler, WindowSet, chronological_split, usable_ends
+from ..evaluation.drift import TrainBins
 from ..models.losses import DIRECTION, N_TARGETS, RETURNS, RISK, RISK_FLOOR
 from ..models.unified import VOLATILITY_FLOOR
 from .config import DataConfig
 
 MIN_WINDOWS = 200  # per pair and part; below that there is nothing to learn from or to judge by
+BIN_ROWS = 20_000  # train rows that the bins of drift are read from: deciles need no more
 ADVICE = "take fewer versions, a shorter period or more data"
 # Every feature of candles alone that is no price or volume in itself, and not the same on every candle.
 CANDLES = tuple(
@@ -73,6 +75,7 @@ class TrainingData:
     validation: Samples
     scaler: RobustScaler
     outliers: OutlierFilter | None  # of train windows (SRV-11)
+    bins: TrainBins  # of the newest rows of train windows, against which a live service measures drift (MET-17)
     volatility: str | None  # feature in whose units returns and risks are learned (MOD-9)
     return_scale: tuple[float, ...]
     risk_log_mean: tuple[float, ...]
@@ -192,6 +195,7 @@ def make_training_data(
         validation=validation,
         scaler=scaler,
         outliers=outliers,
+        bins=_bins(matrices, train),
         volatility=config.volatility,
         return_scale=return_scale,
         risk_log_mean=risk_log_mean,
@@ -263,6 +267,14 @@ def _split(
         for found in parts.values()
     )
     return train, validation
+
+
+def _bins(matrices: Sequence[NDArray[np.float32]], train: Samples) -> TrainBins:
+    """Return the bins of the inputs, read off the newest rows of train windows spread over all of them."""
+    some = train[np.unique(np.linspace(0, len(train) - 1, BIN_ROWS).astype(np.int64))]
+    return TrainBins.fit(
+        np.concatenate([matrix[some.ends[some.pairs == pair]] for pair, matrix in enumerate(matrices)])
+    )
 
 
 def _known(values: Sequence[Labels], samples: Samples, column: int) -> NDArray[np.float64]:

@@ -157,6 +157,7 @@ def draft_manifest(
         warmup=data.features.warmup,
         scaler=data.scaler.to_dict(),
         outliers=None if data.outliers is None else data.outliers.to_dict(),
+        bins=data.bins.to_dict(),
         target_names=TARGET_NAMES,
         forecast_columns=trained.model.columns,
         class_codes={"UP": UP, "DOWN": DOWN, "FLAT": FLAT},

@@ -58,6 +58,7 @@ class ManifestDraft(BaseModel):
     warmup: int  # bars before the first finite row of features
     scaler: dict[str, list[float]]  # median and interquartile range per feature, from train rows only
     outliers: dict[str, float | list[float]] | None = None  # limits of data.outliers, from train rows only; None: off
+    bins: dict[str, list[list[float]]] | None = None  # of evaluation.drift, from train rows only; decides no answer
     target_names: tuple[str, ...]
     forecast_columns: tuple[str, ...]
     class_codes: dict[str, int]

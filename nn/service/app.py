@@ -39,6 +39,7 @@ from .settings import ServiceSettings
 from .shadow_store import ShadowStore
 from .shelf import Shelf
 from .versions import Line, ServedVersion
+from .watch import Watch
 from .wire import Question, read_json, write_json
 
 ANSWERED_BY = {  # the kinds of line that each address asks
@@ -79,6 +80,8 @@ class ForecastApp:
         self.asgi: ASGIApp = guard
         store = ShadowStore.of_environment(settings.shadow_rows)
         self.challenger = Challenger(store, self.metrics, guard.places.idle, settings.shadow_queue)
+        self.watch = Watch(guard.places.idle)
+        self.metrics.registry.register(self.watch)
 
     async def ask(self, request: Request) -> Response:
         path, kind = request.scope["path"], content_type(request.scope)
@@ -105,8 +108,13 @@ class ForecastApp:
         self.metrics.count_signals(reply.signal, reply.probability, asked.live, self.now())
         if not asked.live:
             return Pieces(pieces, kind, self.settings.reply_timeout_s, self.live_places)
-        in_shadow = BackgroundTask(self.challenger.after, asked, lines, found)  # runs once the answer has been sent
-        return Response(b"".join(pieces), media_type=kind, background=in_shadow)
+        afterwards = BackgroundTask(self.after, asked, lines, found)  # runs once the answer has been sent
+        return Response(b"".join(pieces), media_type=kind, background=afterwards)
+
+    async def after(self, asked: Question, lines: tuple[Line, ...], found: tuple[Forecasts, ...]) -> None:
+        """Hand a live answer that has gone out to those who only look on."""
+        self.challenger.offer(asked, lines, found)
+        self.watch.offer(asked, lines, found)
 
     @asynccontextmanager
     async def place(self, request: Request, live: bool, limit_s: float):

@@ -48,10 +48,6 @@ class Challenger:
         self.lock = threading.Lock()
         self.store_fails = False
 
-    async def after(self, asked: Question, lines: tuple[Line, ...], found: tuple[Forecasts, ...]) -> None:
-        """Be told of an answer that has gone out."""
-        self.offer(asked, lines, found)
-
     def offer(self, asked: Question, lines: tuple[Line, ...], found: tuple[Forecasts, ...]) -> None:
         """Take a live request that has been answered; returns at once, whatever happens."""
         n_rows = sum(map(len, asked.blocks))

@@ -53,6 +53,7 @@ class Inference:
     @bentoml.on_shutdown
     def close(self) -> None:
         self.app.challenger.close()
+        self.app.watch.close()
         self.shelf.close()
 
 

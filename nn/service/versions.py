@@ -24,6 +24,7 @@ from tradekernels.features import FeatureSet, feature_set
 from ..data.outliers import OutlierFilter
 from ..data.scaler import RobustScaler
 from ..data.timeframe import timeframe_ms
+from ..evaluation.drift import TrainBins
 from ..models.build import build_model
 from ..models.ensemble import Ensemble, Network
 from ..registry.keys import Keys
@@ -49,7 +50,8 @@ class ServedVersion:
     scaler: RobustScaler
     model: Network | Ensemble
     backend: Backend
-    outliers: OutlierFilter | None = None  # of manifests before SRV-11, and of training without it
+    outliers: OutlierFilter | None = None  # None in manifests before SRV-11, and where training wanted none
+    bins: TrainBins | None = None  # None in manifests before MET-17
 
     @property
     def version(self) -> str:
@@ -202,6 +204,7 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
     try:
         scaler = RobustScaler.from_dict(manifest.scaler)
         outliers = None if manifest.outliers is None else OutlierFilter.from_dict(manifest.outliers)
+        bins = None if manifest.bins is None else TrainBins.from_dict(manifest.bins)
         model = build_model(manifest.kind, manifest.architecture, loaded.tensors)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelRefused(f"{manifest.version}: {error}") from error
@@ -211,11 +214,14 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
         raise ModelRefused(
             f"{manifest.version}: scaler has {len(scaler.median)} features, expected {len(features.names)}"
         )
-    if outliers is not None and len(outliers.mean_square) != len(features.names):
-        raise ModelRefused(
-            f"{manifest.version}: outliers has {len(outliers.mean_square)} features, expected {len(features.names)}"
-        )
-    version = ServedVersion(manifest, features, scaler, model, backends.of(model), outliers)
+    found = [("outliers", outliers.mean_square)] if outliers else []
+    found += [("bins", bins.edges)] if bins else []
+    for name, numbers in found:
+        if len(numbers) != len(features.names):
+            raise ModelRefused(
+                f"{manifest.version}: {name} has {len(numbers)} features, expected {len(features.names)}"
+            )
+    version = ServedVersion(manifest, features, scaler, model, backends.of(model), outliers, bins)
     dummy_inference(version)
     return version
 
