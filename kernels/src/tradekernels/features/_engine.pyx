@@ -36,6 +36,7 @@ cdef packed struct Instruction:
     long long n      # window, in bars
     long long start  # bar of the first valid input; for STORE the feature's warm-up
     long long state  # offset of the node's state
+    long long reach  # rows before the first one asked for from which on what it gives is read
     long long lanes  # this recursive mean and those after it that read nothing of each other and run side by side
     double alpha     # weight of the newest value in a recursive mean, a quantile's place, a field of the calendar
 
@@ -126,33 +127,49 @@ cdef void lay_out(const output* columns, output* rows, Py_ssize_t n_bars, Py_ssi
                     rows[i * n_features + k] = columns[k * stride + i]
 
 
-cdef bint side_by_side(const Instruction* it, double** slots, double* state, Py_ssize_t n_bars) noexcept nogil:
-    """Run two to eight recursive means together, unless one of them is still at its seed."""
-    cdef Py_ssize_t k, lane
+cdef void side_by_side(const Instruction* it, double** slots, double* state, Py_ssize_t n_bars) noexcept nogil:
+    """Run two to eight recursive means: one after the other until all are past their seeds, then together."""
+    cdef Py_ssize_t k, lane, seeding = 0
+    for k in range(it.lanes):
+        seeding = max(seeding, it[k].start + it[k].n - <Py_ssize_t> state[it[k].state])
+    seeding = min(seeding, n_bars)
+    for k in range(it.lanes):
+        _recursive.recursive_mean(slots[it[k].a], slots[it[k].out], seeding, state + it[k].state, it[k].n, it[k].start,
+                                  it[k].alpha)
     cdef double* x[8]
     cdef double* y[8]
     cdef double* own[8]
     cdef double alpha[8]
     for k in range(8):
         lane = min(k, it.lanes - 1)  # lanes that are left over do the last one's work once more
-        x[k], y[k], own[k], alpha[k] = slots[it[lane].a], slots[it[lane].out], state + it[lane].state, it[lane].alpha
-        if own[k][0] < it[lane].start + it[lane].n:
-            return False
+        x[k], y[k] = slots[it[lane].a] + seeding, slots[it[lane].out] + seeding
+        own[k], alpha[k] = state + it[lane].state, it[lane].alpha
     if it.lanes > 4:
-        _recursive.eight_recursive_means(x, y, n_bars, own, alpha)
+        _recursive.eight_recursive_means(x, y, n_bars - seeding, own, alpha)
     else:
-        _recursive.four_recursive_means(x, y, n_bars, own, alpha)
-    return True
+        _recursive.four_recursive_means(x, y, n_bars - seeding, own, alpha)
+
+
+cdef inline Py_ssize_t first_bar(const Instruction* it, Py_ssize_t read) noexcept nogil:
+    """Return the bar at which an instruction may begin, so that its values from bar `read` on are what they would be.
+
+    At the end of a lap a window knows that lap and nothing before it: it may begin with the lap before `read`'s own.
+    """
+    if it.code < LAG:
+        return read
+    if it.code <= COVARIANCE or it.code == ENTROPY:
+        return (read // it.n - 1) * it.n if read > 0 else 0
+    return 0
 
 
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
                   const long long* date, const double* step, const double* inverse, double bar_ms,
-                  Py_ssize_t n_bars, output* columns, Py_ssize_t stride) noexcept nogil:
+                  Py_ssize_t n_bars, Py_ssize_t unread, output* columns, Py_ssize_t stride) noexcept nogil:
     """Take one block of bars through every instruction, to output columns that lie `stride` apart.
 
-    `step` is the number of grid cells since the bar before, `inverse[k]` is 1 / k up to the longest window.
+    The first `unread` rows are not written, and of them only what is remembered is worked out. `step` is the number of grid cells since the bar before, `inverse[k]` is 1 / k up to the longest window.
     """
-    cdef Py_ssize_t k = -1, i
+    cdef Py_ssize_t k = -1, i, skip, read, total = n_bars
     cdef Py_ssize_t seen = <Py_ssize_t> state[0]
     cdef const Instruction* it
     cdef const double* a
@@ -163,19 +180,22 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
     while k + 1 < n_instructions:
         k += 1
         it = &program[k]
-        a = slots[it.a]
-        b = slots[it.b]
+        read = seen + unread - it.reach  # the bar from which on its values are read
+        skip = min(max(first_bar(it, read) - seen, 0), total) if unread else 0
+        n_bars = total - skip
+        a = slots[it.a] + skip
+        b = slots[it.b] + skip
         own = state + it.state
         if it.code == STORE:
-            store(a, columns + it.out * stride, n_bars, it.start - seen)
+            store(a, columns + it.out * stride, n_bars, it.start - seen - skip)
             continue
-        y = slots[it.out]
+        y = slots[it.out] + skip
         if it.code == CLOSE_TIME:
             for i in range(n_bars):
-                y[i] = <double> date[i] + bar_ms
+                y[i] = <double> date[skip + i] + bar_ms
         elif it.code == OPEN_TIME:
             for i in range(n_bars):
-                y[i] = <double> date[i]
+                y[i] = <double> date[skip + i]
         elif it.code == ADD:
             _pointwise.add(a, b, y, n_bars)
         elif it.code == SUBTRACT:
@@ -195,7 +215,7 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == GREATER_EQUAL:
             _pointwise.greater_equal(a, b, y, n_bars)
         elif it.code == SELECT:
-            _pointwise.select(a, b, slots[it.c], y, n_bars)
+            _pointwise.select(a, b, slots[it.c] + skip, y, n_bars)
         elif it.code == MODULO:
             _pointwise.modulo(a, b, y, n_bars)
         elif it.code == FIRST_KNOWN:
@@ -239,23 +259,23 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == COVARIANCE:
             _statistics.window_covariance(a, b, y, n_bars, own, it.n, inverse)
         elif it.code == SLOPE:
-            _statistics.window_slope(a, y, n_bars, own, it.n)
+            _statistics.window_slope(a, y, n_bars, own, it.n, read - seen)
         elif it.code == SKEW:
-            _statistics.window_skew(a, y, n_bars, own, it.n)
+            _statistics.window_skew(a, y, n_bars, own, it.n, read - seen)
         elif it.code == KURTOSIS:
-            _statistics.window_kurtosis(a, y, n_bars, own, it.n)
+            _statistics.window_kurtosis(a, y, n_bars, own, it.n, read - seen)
         elif it.code == HURST:
-            _roughness.hurst(a, y, n_bars, own, it.n)
+            _roughness.hurst(a, y, n_bars, own, it.n, read - seen)
         elif it.code == HIGUCHI:
-            _roughness.higuchi(a, y, n_bars, own, it.n)
+            _roughness.higuchi(a, y, n_bars, own, it.n, read - seen)
         elif it.code == RANK_BELOW:
-            _statistics.rank_below(a, y, n_bars, own, it.n)
+            _statistics.rank_below(a, y, n_bars, own, it.n, read - seen)
         elif it.code == ENTROPY:
             _statistics.entropy(a, y, n_bars, own, it.n)
         elif it.code == TAIL_MEAN:
             _order.tail_mean(a, y, n_bars, own, it.n, it.alpha)
         elif it.code == BUCKET_IMBALANCE:
-            _paths.bucket_imbalance(a, b, y, n_bars, own, it.n)
+            _paths.bucket_imbalance(a, b, y, n_bars, own, it.n, read - seen)
         elif it.code == RUN_LENGTH:
             _paths.run_length(a, y, n_bars, own, it.n)
         elif it.code == TIMED_LAG:
@@ -277,13 +297,14 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         elif it.code == PREVIOUS_DAY:
             _calendar.previous_day(a, b, y, n_bars, own, it.alpha)
         elif it.code == RECURSIVE_MEAN:
-            if it.lanes > 1 and side_by_side(it, slots, state, n_bars):
+            if it.lanes > 1:
+                side_by_side(it, slots, state, n_bars)
                 k += it.lanes - 1
             else:
                 _recursive.recursive_mean(a, y, n_bars, own, it.n, it.start, it.alpha)
-    state[0] = seen + n_bars
-    state[1] = <double> date[n_bars - 1]
-    state[2] += floor(state[1] / bar_ms) - floor(before / bar_ms) - n_bars
+    state[0] = seen + total
+    state[1] = <double> date[total - 1]
+    state[2] += floor(state[1] / bar_ms) - floor(before / bar_ms) - total
 
 
 cdef void grid_steps(const long long* date, double last, double bar_ms, Py_ssize_t n_bars, double* step) noexcept nogil:
@@ -333,8 +354,12 @@ cdef class Machine:
         PyMem_Free(self.slots)
 
     def run(self, const long long[::1] date, tuple columns, output[:, ::1] out):
-        """Write the rows of `date` and `columns` (contiguous, checked, of equal length; None is unknown) to `out`."""
-        cdef Py_ssize_t n_bars = out.shape[0], n_features = out.shape[1], done = 0, size, k
+        """Take in bars (`date`, `columns`: contiguous, checked, of equal length; None is unknown) and write the last rows.
+
+        As many as `out` has. Where that is not one for each bar the machine is used up: it may not go on.
+        """
+        cdef Py_ssize_t n_bars = date.shape[0], n_features = out.shape[1], done = 0, size, k
+        cdef Py_ssize_t first = n_bars - out.shape[0], skip, unread
         cdef const double[::1] column
         cdef output* block_columns
         if n_bars == 0:
@@ -356,9 +381,13 @@ cdef class Machine:
                                      else &self.unknown[0])
                 if self.timed:
                     grid_steps(&date[done], self.state[1], self.bar_ms, size, &self.step[0])
+                unread = max(first - done, 0)
+                skip = min(unread, size)
                 execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date[done],
-                        &self.step[0], &self.inverse[0], self.bar_ms, size, block_columns, self.block + PADDING)
-                lay_out(block_columns, &out[done, 0], size, n_features, self.block + PADDING)
+                        &self.step[0], &self.inverse[0], self.bar_ms, size, unread, block_columns,
+                        self.block + PADDING)
+                if skip < size:
+                    lay_out(block_columns, &out[done + skip - first, 0], size - skip, n_features, self.block + PADDING)
                 done += size
         PyMem_Free(block_columns)
 
@@ -386,7 +415,7 @@ cdef class Machine:
         if self.timed:
             grid_steps(&date, self.state[1], self.bar_ms, 1, &self.step[0])
         execute(&self.program[0], self.program.shape[0], self.slots, &self.state[0], &date, &self.step[0],
-                &self.inverse[0], self.bar_ms, 1, &self.row[0, 0], 1)
+                &self.inverse[0], self.bar_ms, 1, 0, &self.row[0, 0], 1)
         return True
 
 

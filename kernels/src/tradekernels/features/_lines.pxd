@@ -25,6 +25,11 @@ cdef inline Py_ssize_t next_place(double* state, Py_ssize_t n, Py_ssize_t n_line
     return place
 
 
+cdef inline Py_ssize_t skipped(Py_ssize_t unread, Py_ssize_t size) noexcept nogil:
+    """Return how many of `size` rows need no value, as nobody reads the first `unread`, which may be below 0."""
+    return 0 if unread < 0 else (unread if unread < size else size)
+
+
 ctypedef void (*Kernel)(const double* x, double* y, Py_ssize_t n, Py_ssize_t k, Py_ssize_t lanes) noexcept nogil
 
 
@@ -41,13 +46,14 @@ cdef inline void side_by_side(Kernel kernel, const double* x, double* y, Py_ssiz
 
 
 cdef inline void over_windows(Kernel kernel, const double* x, double* y, Py_ssize_t n_bars, double* state,
-                              Py_ssize_t n, Py_ssize_t k) noexcept nogil:
-    """Run a kernel over the window of every row. state: place, a line of x."""
-    cdef Py_ssize_t i = 0, place, size
+                              Py_ssize_t n, Py_ssize_t k, Py_ssize_t unread) noexcept nogil:
+    """Run a kernel over the window of every row but the first `unread`. state: place, a line of x."""
+    cdef Py_ssize_t i = 0, place, size, skip
     while i < n_bars:
         place = next_place(state, n, 1)
         size = min(n_bars - i, n - 1 + ROOM - place)
         memcpy(state + 1 + place, x + i, size * sizeof(double))
-        side_by_side(kernel, state + 1 + place - n + 1, y + i, size, n, k)
+        skip = skipped(unread - i, size)
+        side_by_side(kernel, state + 1 + place - n + 1 + skip, y + i + skip, size - skip, n, k)
         state[0] = place + size
         i += size

@@ -2,7 +2,7 @@
 
 from libc.math cimport NAN, fabs, sqrt
 
-from ._lines cimport ROOM, TILE, next_place, side_by_side
+from ._lines cimport ROOM, TILE, next_place, side_by_side, skipped
 
 
 cdef inline void psar(const double* high, const double* low, double* y, Py_ssize_t n_bars,
@@ -114,10 +114,10 @@ cdef inline void sums(const double* x, double* y, Py_ssize_t n, Py_ssize_t unuse
 
 
 cdef inline void bucket_imbalance(const double* buys, const double* volume, double* y, Py_ssize_t n_bars,
-                                  double* state, Py_ssize_t n) noexcept nogil:
+                                  double* state, Py_ssize_t n, Py_ssize_t unread) noexcept nogil:
     # VPIN after Easley, Lopez de Prado and O'Hara (2012) with the buckets cut from the last n rows alone, so that it
     # has no further memory; 0 without volume. state: place, then lines (_lines) of buys, volume, buys / volume
-    cdef Py_ssize_t i = 0, j, k, place, size, length = n - 1 + ROOM
+    cdef Py_ssize_t i = 0, j, k, place, size, skip, length = n - 1 + ROOM
     cdef double* bought = state + 1
     cdef double* traded = bought + length
     cdef double* share = traded + length
@@ -129,8 +129,9 @@ cdef inline void bucket_imbalance(const double* buys, const double* volume, doub
             bought[k], traded[k] = buys[i + k - place], volume[i + k - place]
             share[k] = bought[k] / traded[k] if traded[k] > 0.0 else 0.0
         j = place - n + 1
-        side_by_side(sums, traded + j, y + i, size, n, 0)
-        for k in range(size):
+        skip = skipped(unread - i, size)
+        side_by_side(sums, traded + j + skip, y + i + skip, size - skip, n, 0)
+        for k in range(skip, size):
             total = y[i + k]
             y[i + k] = total * 0.0
             if 1e-290 < total < 1e290:  # so that its inverse and its sums are finite

@@ -3,7 +3,7 @@
 from libc.math cimport fabs, log, sqrt
 from libc.string cimport memcpy
 
-from ._lines cimport ROOM, TILE, next_place, side_by_side
+from ._lines cimport ROOM, TILE, next_place, side_by_side, skipped
 
 
 cdef inline void rescaled_ranges(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused,
@@ -43,11 +43,12 @@ cdef inline void rescaled_ranges(const double* x, double* y, Py_ssize_t n, Py_ss
         y[k] = 0.0 if delta <= 0.0 or delta <= 1e-20 * (mean[k] * mean[k]) else part
 
 
-cdef inline void hurst(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
+cdef inline void hurst(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                       Py_ssize_t unread) noexcept nogil:
     # Rescaled range of chunks of 8, 16 .. n rows, Hurst (1951): the slope of the logarithm of their mean on that of
     # their length, clipped to 0..1; 0.5 where a mean is 0. n is 8 times a power of two. A chunk is computed on its last
     # row and found again when older. state: place, a line of x, a line for every length of chunk
-    cdef Py_ssize_t i = 0, j, k, m, place, size, scale, n_scales = 0, length = n - 1 + ROOM
+    cdef Py_ssize_t i = 0, j, k, m, place, size, skip, scale, n_scales = 0, length = n - 1 + ROOM
     cdef double* line
     cdef double total, slope, spread
     cdef double mean[64]
@@ -60,10 +61,12 @@ cdef inline void hurst(const double* x, double* y, Py_ssize_t n_bars, double* st
         size = min(n_bars - i, length - place)
         line = state + 1
         memcpy(line + place, x + i, size * sizeof(double))
+        skip = skipped(unread - n - i, size)  # a window reads no chunk that ended n rows before it
         for scale in range(n_scales):
             m = 8 << scale
-            side_by_side(rescaled_ranges, line + place - m + 1, line + (scale + 1) * length + place, size, m, 0)
-        for k in range(size):
+            side_by_side(rescaled_ranges, line + place - m + 1 + skip, line + (scale + 1) * length + place + skip,
+                         size - skip, m, 0)
+        for k in range(skipped(unread - i, size), size):
             still = False
             for scale in range(n_scales):
                 m = 8 << scale
@@ -104,10 +107,11 @@ cdef inline void curve_lengths(const double* steps, double* y, Py_ssize_t n, Py_
             y[lane] += total[lane] * scale
 
 
-cdef inline void higuchi(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
+cdef inline void higuchi(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                         Py_ssize_t unread) noexcept nogil:
     # Fractal dimension after Higuchi (1988), curves of every 1st to 8th point: minus the slope of ln L(k) on ln k,
     # clipped to 1..2; 1 where a length is 0. state: place, a line of x, lines of |x - x[k]| for k in 1..8
-    cdef Py_ssize_t i = 0, j, k, place, size, length = n - 1 + ROOM
+    cdef Py_ssize_t i = 0, j, k, place, size, skip, length = n - 1 + ROOM
     cdef double* line
     cdef double mean = 0.0, spread = 0.0, slope
     cdef double ln_k[8]
@@ -124,12 +128,13 @@ cdef inline void higuchi(const double* x, double* y, Py_ssize_t n_bars, double* 
         place = next_place(state, n, 9)
         size = min(n_bars - i, length - place)
         memcpy(state + 1 + place, x + i, size * sizeof(double))
+        skip = skipped(unread - i, size)
         for k in range(1, 9):
             line = state + 1 + k * length
             for j in range(place, place + size):
                 line[j] = fabs(state[1 + j] - state[1 + j - k])
-            side_by_side(curve_lengths, line + place - n + 1, &L[k - 1][0], size, n, k)
-        for j in range(size):
+            side_by_side(curve_lengths, line + place - n + 1 + skip, &L[k - 1][skip], size - skip, n, k)
+        for j in range(skip, size):
             slope = 0.0
             still = False
             for k in range(8):

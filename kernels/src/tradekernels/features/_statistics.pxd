@@ -120,10 +120,10 @@ cdef inline void slopes(const double* x, double* y, Py_ssize_t n, Py_ssize_t unu
         y[k] = total[k] * scale
 
 
-cdef inline void window_slope(const double* x, double* y, Py_ssize_t n_bars, double* state,
-                              Py_ssize_t n) noexcept nogil:
+cdef inline void window_slope(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                              Py_ssize_t unread) noexcept nogil:
     # Least squares on the bar number, per bar; relative to the newest value, so that equal values rise by exactly 0
-    over_windows(slopes, x, y, n_bars, state, n, 0)
+    over_windows(slopes, x, y, n_bars, state, n, 0, unread)
 
 
 cdef inline void moments(const double* x, double* y, Py_ssize_t n, Py_ssize_t power, Py_ssize_t lanes) noexcept nogil:
@@ -162,15 +162,16 @@ cdef inline void kurtoses(const double* x, double* y, Py_ssize_t n, Py_ssize_t u
     moments(x, y, n, 4, lanes)
 
 
-cdef inline void window_skew(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
+cdef inline void window_skew(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                             Py_ssize_t unread) noexcept nogil:
     # m3 / m2^1.5 of the population, Fisher (1930)
-    over_windows(skews, x, y, n_bars, state, n, 0)
+    over_windows(skews, x, y, n_bars, state, n, 0, unread)
 
 
-cdef inline void window_kurtosis(const double* x, double* y, Py_ssize_t n_bars, double* state,
-                                 Py_ssize_t n) noexcept nogil:
+cdef inline void window_kurtosis(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                                 Py_ssize_t unread) noexcept nogil:
     # m4 / m2^2 - 3 of the population, Fisher (1930)
-    over_windows(kurtoses, x, y, n_bars, state, n, 0)
+    over_windows(kurtoses, x, y, n_bars, state, n, 0, unread)
 
 
 cdef inline void ranks(const double* x, double* y, Py_ssize_t n, Py_ssize_t unused, Py_ssize_t lanes) noexcept nogil:
@@ -185,9 +186,10 @@ cdef inline void ranks(const double* x, double* y, Py_ssize_t n, Py_ssize_t unus
         y[k] = <double> below[k]
 
 
-cdef inline void rank_below(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:
+cdef inline void rank_below(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n,
+                            Py_ssize_t unread) noexcept nogil:
     # How many of the last n values are below the newest; NaN is below nothing
-    over_windows(ranks, x, y, n_bars, state, n, 0)
+    over_windows(ranks, x, y, n_bars, state, n, 0, unread)
 
 
 cdef inline void entropy(const double* x, double* y, Py_ssize_t n_bars, double* state, Py_ssize_t n) noexcept nogil:

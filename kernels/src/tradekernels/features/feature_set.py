@@ -64,6 +64,7 @@ class FeatureSet:
         frame: Any,
         references: References | Mapping[Any, Any] | None = None,
         dtype: type[np.floating] = np.float32,
+        last: int | None = None,
     ) -> np.ndarray:
         """Return the feature matrix of a frame of closed candles.
 
@@ -76,10 +77,12 @@ class FeatureSet:
             Other pairs, for cross-asset features.
         dtype : numpy.float32 or numpy.float64
             float32 is what models and streams see; float64 is what the recurrences hold.
+        last : int, optional
+            Give the last so many rows only, the same bits in less time and memory: the rows before warm them up.
 
         Returns
         -------
-        ndarray of `dtype`, shape (n_bars, n_features)
+        ndarray of `dtype`, shape (n_bars, n_features), or (min(last, n_bars), n_features)
             C-contiguous; column k is NaN in its first `warmups[k]` rows and finite after them, except where the
             feature's own rule (`Feature.missing`) says otherwise: see `validity`.
 
@@ -88,20 +91,24 @@ class FeatureSet:
         ValueError
             If a column is missing or a row is no candle; the message names column, row, value and expectation.
         """
+        if last is not None and last < 0:
+            raise ValueError(f"last is {last}, expected a number of rows from 0 on")
         if dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}, expected numpy.float32 or numpy.float64")
         date, columns = read_frame(frame, self.bar_ms, self.optional)
         roster, closes = self._read(references)
         program = self.program(roster)
         extra = [roster.position(name) for name in program.columns[len(columns) :]]
-        rows = np.empty((len(date), len(self.names)), dtype=dtype)
+        first = 0 if last is None else max(len(date) - last, 0)
+        rows = np.empty((len(date) - first, len(self.names)), dtype=dtype)
         machine = program.machine(len(date))
         chunk = CHUNK if extra else max(len(date), 1)
         for start in range(0, len(date), chunk):
             part = slice(start, start + chunk)
             own = [None if column is None else column[part] for column in columns]
             aligned = {k: closes[k].at(date[part] + self.bar_ms) for k in set(extra) if k is not None}
-            machine.run(date[part], (*own, *(aligned.get(k) for k in extra)), rows[part])  # type: ignore[arg-type]
+            wanted = rows[max(start - first, 0) : max(start + chunk - first, 0)]
+            machine.run(date[part], (*own, *(aligned.get(k) for k in extra)), wanted)  # type: ignore[arg-type]
         return rows
 
     def validity(self, frame: Any, references: References | Mapping[Any, Any] | None = None) -> dict[str, bool]:

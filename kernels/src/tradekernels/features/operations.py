@@ -23,6 +23,7 @@ class Operation:
     symbol: str = ""
     memory: Callable[[int], list[float]] | None = None  # of one node before its first bar, by its window in bars
     timed: bool = False  # the window is clock time: n is its length in cells of the timeframe's grid
+    forgets: bool = False  # what lies two laps of the window back changes no bit any more
     version: int = 1  # part of every digest: raise it when the recurrence changes a value
 
     def initial_state(self, n: int) -> np.ndarray:
@@ -92,26 +93,26 @@ OPERATIONS = {
             Operation(name, "pointwise", symbol, version=1 + (name == "logarithm"))
             for name, symbol in _POINTWISE.items()
         ),
-        Operation("lag", "lag", memory=_lag),
+        Operation("lag", "lag", memory=_lag, forgets=True),
         Operation("timed_lag", "lag", memory=lambda n: [NAN, *_lag(n)], timed=True),
-        Operation("sum", "window", "SUM", _sum),
+        Operation("sum", "window", "SUM", _sum, forgets=True),
         Operation("timed_sum", "window", "SUM", _sum, timed=True),
-        Operation("max", "window", "MAX", _extreme),
-        Operation("min", "window", "MIN", _extreme),
-        Operation("since_max", "window", "SINCE_MAX", _since),
-        Operation("since_min", "window", "SINCE_MIN", _since),
-        Operation("std", "window", "STD", _std, version=3),
-        Operation("mean_deviation", "window", "MEANDEV", lambda n: [NAN] * (n - 1)),
-        Operation("covariance", "window", "COV", lambda n: [0.0] * (6 + 3 * (n + 1)), version=2),
-        Operation("slope", "window", "SLOPE", _lines(1)),
-        Operation("skew", "window", "SKEW", _lines(1)),
-        Operation("kurtosis", "window", "KURTOSIS", _lines(1)),
-        Operation("hurst", "window", "HURST", _hurst),
-        Operation("higuchi", "window", "HIGUCHI", _lines(9)),
-        Operation("rank_below", "window", "RANK", _lines(1)),
-        Operation("entropy", "window", "ENTROPY", _entropy),
+        Operation("max", "window", "MAX", _extreme, forgets=True),
+        Operation("min", "window", "MIN", _extreme, forgets=True),
+        Operation("since_max", "window", "SINCE_MAX", _since, forgets=True),
+        Operation("since_min", "window", "SINCE_MIN", _since, forgets=True),
+        Operation("std", "window", "STD", _std, version=3, forgets=True),
+        Operation("mean_deviation", "window", "MEANDEV", lambda n: [NAN] * (n - 1), forgets=True),
+        Operation("covariance", "window", "COV", lambda n: [0.0] * (6 + 3 * (n + 1)), version=2, forgets=True),
+        Operation("slope", "window", "SLOPE", _lines(1), forgets=True),
+        Operation("skew", "window", "SKEW", _lines(1), forgets=True),
+        Operation("kurtosis", "window", "KURTOSIS", _lines(1), forgets=True),
+        Operation("hurst", "window", "HURST", _hurst, forgets=True),
+        Operation("higuchi", "window", "HIGUCHI", _lines(9), forgets=True),
+        Operation("rank_below", "window", "RANK", _lines(1), forgets=True),
+        Operation("entropy", "window", "ENTROPY", _entropy, forgets=True),
         Operation("tail_mean", "window", "TAIL_MEAN", _heaps),
-        Operation("bucket_imbalance", "window", "VPIN", _lines(3)),
+        Operation("bucket_imbalance", "window", "VPIN", _lines(3), forgets=True),
         Operation("run_length", "window", "RUN", lambda n: [0.0]),
         Operation("timed_std", "window", "STD", lambda n: [0.0] * (5 + 3 * (n + 1)), timed=True, version=2),
         Operation("timed_quantile", "window", "QUANTILE", _heaps, timed=True),

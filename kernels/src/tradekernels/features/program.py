@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from .engine import CODES, HEADER, Machine
 from .expression import Node, nodes_of, warmups_of
 
 INSTRUCTION = np.dtype(
-    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "d", "n", "start", "state", "lanes")]
+    [(name, np.int64) for name in ("code", "out", "a", "b", "c", "d", "n", "start", "state", "reach", "lanes")]
     + [("alpha", np.float64)]
 )
+EVERYTHING = 2**62  # rows: more than any frame has
 LANES = 8  # recursive means that the engine runs side by side, at most
 BLOCK = 512  # bars: the slots of a block stay in the cache
 PADDING = 8  # doubles between slots: a power of two apart, they would share few places in the cache
@@ -38,16 +40,22 @@ class Program:
         """SHA-256 of the instructions: which number of the memory belongs to which node."""
         return hashlib.sha256(self.instructions.tobytes()).digest()
 
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """1 / k for k up to the longest window."""
+        return np.concatenate([[np.inf], 1.0 / np.arange(1.0, int(self.instructions["n"].max(initial=0)) + 2.0)])
+
     def machine(self, n_bars: int, state: np.ndarray | None = None) -> _engine.Machine:
         """Return a machine that works in blocks of at most `n_bars`, at the beginning or from `state`."""
         size = max(min(n_bars, BLOCK), 1)
         scratch = np.zeros((max(len(self.constants) + self.n_scratch, 1), size + PADDING))
         scratch[: len(self.constants)] = np.reshape(self.constants, (-1, 1))
         memory = (self.initial_state if state is None else state).copy()
-        unknown_and_step = np.array([[np.nan] * size, [1.0] * size])
+        unknown_and_step = np.full((2, size), ((np.nan,), (1.0,)))
         bar, row = np.full(len(self.columns), np.nan), np.empty((1, self.n_outputs), dtype=np.float32)
-        inverse = np.concatenate([[np.inf], 1.0 / np.arange(1.0, max(self.instructions["n"], default=0) + 2.0)])
-        return Machine(self.instructions, memory, scratch, unknown_and_step, inverse, bar, row, self.bar_ms, self.timed)
+        return Machine(
+            self.instructions, memory, scratch, unknown_and_step, self.inverse, bar, row, self.bar_ms, self.timed
+        )
 
 
 class _Slots:
@@ -84,6 +92,22 @@ def _scheduled(order: list[Node]) -> list[list[Node]]:
     return groups
 
 
+def _reach(order: list[Node]) -> dict[Node, int]:
+    """Return how many rows before the first one that is asked for each node's values are read.
+
+    A window is told apart by whole laps of its own: it reads the lap before the one that its first value is in.
+    """
+    reach = dict.fromkeys(order, 0)
+    for node in reversed(order):  # users before their inputs
+        if node.operation.kind == "pointwise":
+            read = reach[node]
+        else:
+            read = min(reach[node] + 2 * node.n, EVERYTHING) if node.operation.forgets else EVERYTHING
+        for x in node.inputs:
+            reach[x] = max(reach[x], read)
+    return reach
+
+
 def compile_program(
     roots: tuple[Node, ...], columns: tuple[str, ...], bar_ms: int, cold: tuple[int, ...] | None = None
 ) -> Program:
@@ -112,6 +136,7 @@ def compile_program(
         for x in set(node.inputs):
             readers[x] += 1
 
+    reach = _reach(order)
     fixed = {node: len(columns) + k for k, node in enumerate(constants)}
     fixed |= {node: columns.index(str(node.value)) for node in order if node.operation.name == "column"}
     base = len(columns) + len(constants)
@@ -128,11 +153,13 @@ def compile_program(
             start = warmup[node.inputs[0]][0] if node.inputs else 0
             alpha = node.value if isinstance(node.value, float) else 0.0
             lanes = len(group) if node is group[0] and node.operation.name == "recursive_mean" else 1
-            rows.append((CODES[node.operation.name], slot[node], a, b, c, d, node.n, start, offset, lanes, alpha))
+            code, read = CODES[node.operation.name], (a, b, c, d)
+            rows.append((code, slot[node], *read, node.n, start, offset, reach[node], lanes, alpha))
             memory.append(node.operation.initial_state(node.n))
             offset += len(memory[-1])
         for node in group:
-            rows.extend((CODES["store"], k, slot[node], 0, 0, 0, 0, cold[k], 0, 1, 0.0) for k in outputs.get(node, ()))
+            stored = outputs.get(node, ())
+            rows.extend((CODES["store"], k, slot[node], 0, 0, 0, 0, cold[k], 0, 0, 1, 0.0) for k in stored)
         for node in group:  # only now, so that no member of the group writes what another one still reads
             for x in dict.fromkeys((*node.inputs, node)):
                 readers[x] -= x is not node
