@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .planted_markets import Planted
 
 N_SIGNALS, N_WEIGHTS, FAR = 161, 21, 4.0  # the grid; z in deviations
-MOST_ROUNDS, CLOSE_ENOUGH = 20_000, 1e-10
+MOST_ROUNDS, CLOSE_ENOUGH = 20_000, 1e-9
 Floats = NDArray[np.float64]
 
 
