@@ -8,7 +8,7 @@ ratios are annualised by 365 days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from tradekernels.environment import TradingEnvironment, market
 from tradekernels.features.frame import read_times
 
+from ..data.quality import OHLCV
 from ..data.timeframe import timeframe_ms
 from ..evaluation.overfitting import sharpe_ratio
-from .play import Played, rollout
+from .play import rollout
 from .version import Policy
 
 DAY_MS = 86_400_000
@@ -43,21 +44,32 @@ class Account:
     @property
     def day_returns(self) -> Floats:
         """Growth of every day that the candles reach into, ratio."""
-        return self.of_days(self.equity)
-
-    def of_days(self, equity: Floats) -> Floats:
         days = (self.closes - 1) // DAY_MS  # a candle that closes at midnight is the last of its day
         last = np.flatnonzero(np.append(np.diff(days) != 0, True))
-        return np.diff(np.log(np.append(equity[0], equity[last]))) if len(equity) else np.empty(0)
+        levels = np.append(1.0, self.equity[last])
+        return np.diff(levels) / levels[:-1]
 
 
-def account_of(policy: Policy, frames: Frames, begin: datetime, end: datetime) -> Account:
-    """Return what a policy makes of the candles that close in [begin, end]; those before only warm it up."""
-    parts = []
+def account_of(policy: Policy, frames: Frames, begin: datetime, end: datetime) -> tuple[Account, dict[str, Floats]]:
+    """Return what a policy makes of the candles that close in [begin, end], and its target weights by pair.
+
+    Candles before `begin` only warm it up. Where it does not act its target is what it wanted last.
+    """
+    parts, targets = [], {}
     for pair, frame in frames.items():
         part = until(frame, policy.manifest.timeframe, end)
-        parts.append(_of_played(rollout(policy, part, pair, begin), part, policy.manifest.timeframe))
-    return together(parts)
+        columns = {"date": read_times(part["date"])} | {name: part[name].to_numpy() for name in OHLCV}
+        played = rollout(policy, columns, pair, since=begin)
+        acting = np.flatnonzero(played.acted_by >= 0)
+        if not len(acting):
+            raise ValueError(f"{pair}: no candle from {begin:%Y-%m-%d %H:%M} on has warmed up, expected some to act on")
+        rows = slice(acting[0], None)
+        traded = np.diff(played.turnover[rows], prepend=0.0) / played.worth[rows]
+        equity = np.exp(np.cumsum(played.growth[rows]))
+        closes = closes_of(part, policy.manifest.timeframe)[rows]
+        parts.append(Account(closes, equity, traded, played.held_weight[rows].copy(), int(played.n_trades[-1])))
+        targets[pair] = np.asarray(pd.Series(played.target_weight[rows]).ffill(), dtype=np.float64)
+    return together(parts), targets
 
 
 def account_of_weights(
@@ -74,7 +86,7 @@ def account_of_weights(
     return [together(parts) for parts in zip(*by_pair, strict=True)]
 
 
-def together(parts: list[Account]) -> Account:
+def together(parts: Sequence[Account]) -> Account:
     """Return the accounts of several pairs as one, over the candles that all of them have."""
     closes = parts[0].closes
     for part in parts[1:]:
@@ -91,7 +103,7 @@ def together(parts: list[Account]) -> Account:
     return Account(closes, whole / len(parts), weighed("traded"), weighed("weight"), n_trades)
 
 
-def joined(parts: list[Account]) -> Account:
+def joined(parts: Sequence[Account]) -> Account:
     """Return the accounts of periods that follow each other as one; each goes on with what the last one left."""
     level, equity = 1.0, []
     for part in parts:
@@ -118,7 +130,8 @@ def figures_of(account: Account) -> dict[str, float]:
         "sharpe": sharpe(days),
         "sortino": sortino(days),
         "cvar_5": cvar(days),
-        "calmar": yearly / drawdown if drawdown > 0 else 0.0,
+        "cvar_5_week": cvar(weeks(days)),
+        "calmar": float(yearly / drawdown) if drawdown > 0 else 0.0,
         "max_drawdown": drawdown,
         "turnover": float(account.traded.sum() / n_days),
         "win_rate": float((days > 0).mean()) if len(days) else 0.0,
@@ -147,6 +160,13 @@ def cvar(returns: Floats) -> float:
     return float(np.sort(returns)[:worst].mean()) if len(returns) else 0.0
 
 
+def weeks(returns: Floats) -> Floats:
+    """Return the growth of every seven days in a row, ratio: what an episode of training is as long as."""
+    if len(returns) < 7:
+        return np.array([np.expm1(np.log1p(returns).sum())]) if len(returns) else returns
+    return np.expm1(np.convolve(np.log1p(returns), np.ones(7), mode="valid"))
+
+
 def until(frame: pd.DataFrame, timeframe: str, end: datetime) -> pd.DataFrame:
     """Return the candles that closed at or before `end`."""
     keep = frame["date"] <= end - pd.Timedelta(milliseconds=timeframe_ms(timeframe))
@@ -156,17 +176,6 @@ def until(frame: pd.DataFrame, timeframe: str, end: datetime) -> pd.DataFrame:
 def closes_of(frame: pd.DataFrame, timeframe: str) -> NDArray[np.int64]:
     """Return the times at which candles close, milliseconds since 1970, UTC."""
     return read_times(frame["date"]) + timeframe_ms(timeframe)
-
-
-def _of_played(played: Played, frame: pd.DataFrame, timeframe: str) -> Account:
-    acting = np.flatnonzero(played.acted_by >= 0)
-    if not len(acting):
-        raise ValueError("no candle of the period has warmed up, expected at least one to act on")
-    rows = slice(acting[0], None)
-    traded = np.diff(played.turnover[rows], prepend=0.0) / played.worth[rows]
-    equity = np.exp(np.cumsum(played.growth[rows]))
-    closes = closes_of(frame, timeframe)[rows]
-    return Account(closes, equity, traded, played.held_weight[rows].copy(), int(played.n_trades[-1]))
 
 
 def _of_weights(
@@ -184,12 +193,13 @@ def _of_weights(
     environment = TradingEnvironment(place, n, policy.settings)
     environment.reset(pairs=0, rows=first)
     out, action = environment.empty(), np.ascontiguousarray(weights)
-    copies, growth, turnover, held = environment.copies, *(np.zeros((n_steps, n)) for _ in range(3))
+    copies, price_of_lot = environment.copies, place.rows["close"] * float(place.grid.lot) * float(place.grid.tick)
+    growth, turnover, held = (np.zeros((n_steps, n)) for _ in range(3))
     n_trades = np.zeros(n, dtype=np.int64)
     alive = np.ones(n, dtype=bool)  # a ruined account stays as it is, though the kernel begins another
     worth = np.tile(copies["worth"], (n_steps, 1))
     for step in range(n_steps):
-        held[step] = np.where(alive, environment.weight(), 0.0)
+        held[step] = np.where(alive, copies["lots"] * price_of_lot[first + step] / worth[step], 0.0)
         if step + 1 < n_steps:
             before = copies["turnover"].copy()
             environment.step(action[step], out)

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
+from ..forecast.checkpoint import Checkpoint
 from ..forecast.provenance import git_commit, library_versions
 from ..forecast.schedule import Fold
+from ..forecast.version import usable
 from ..models.actor_critic import ActorCriticConfig
+from ..registry.keys import Keys
 from .account import Account, account_of, figures_of
-from .normalise import SMALLEST
+from .normalise import SMALLEST, Moments
 from .ppo import PPO
+from .resume import fingerprint
 from .trading import TradingData
 from .trading_config import TradingConfig
-from .version import Policy
+from .version import Policy, write_policy
 
 Figures = dict[str, float]
 
@@ -35,10 +39,12 @@ class Learned:
     validation: Account
     fields: dict[str, object]  # of its manifest
 
-    @property
-    def parts(self) -> tuple:
-        """What `version.write_policy` wants after the line's folder."""
-        return self.policy.model, self.policy.moments, self.policy.reward_deviation, self.policy.observations
+    def write(self, line_folder: Path, keys: Keys) -> Path:
+        """Sign the policy and put it under `line_folder`; return its folder."""
+        own = self.policy
+        return write_policy(
+            line_folder, own.model, own.moments, own.reward_deviation, own.observations, keys, **self.fields
+        )
 
 
 def learn(
@@ -64,11 +70,13 @@ def learn(
         rounds.append(figures)
         on_round(learner, figures)
 
-    learner.learn(heard)
+    checkpoint = None if resume is None else usable(Checkpoint(resume, fingerprint(learner, world_of(data))))
+    learner.learn(heard, checkpoint)
     deviation = 1.0 if learner.scale is None else float(np.sqrt(learner.scale.moments.variance + SMALLEST))
     fields = manifest_fields(data, config, line, fold)
-    policy = Policy.unsigned(learner.model, learner.moments, deviation, data.observations, metrics={}, **fields)
-    validation = account_of(policy, data.frames, data.border, data.trained_until)
+    moments = learner.moments or Moments((len(data.observations.names),))  # 0 and 1: as they come
+    policy = Policy.unsigned(learner.model, moments, deviation, data.observations, metrics={}, **fields)
+    validation, _ = account_of(policy, data.frames, data.border, data.trained_until)
     metrics = {f"val_{name}": value for name, value in figures_of(validation).items()}
     metrics |= {f"last_{name}": value for name, value in rounds[-1].items()} if rounds else {}
     return Learned(policy, learner, rounds, validation, fields | {"metrics": metrics})
@@ -82,6 +90,12 @@ def new_learner(data: TradingData, config: TradingConfig, seed: int) -> PPO:
         len(data.observations.names), 1, low=(low,), high=(1.0,), **learning.network.model_dump()
     )
     return PPO(data.environments(learning.n_copies, seed), network, learning.ppo, seed, learning.total_steps)
+
+
+def world_of(data: TradingData) -> str:
+    """Return what the environment is made of, for the fingerprint of an unfinished training."""
+    account, digest = data.account.model_dump_json(), data.observations.digest
+    return " ".join([data.fingerprint, digest, data.border.isoformat(), str(data.episode_length), account])
 
 
 def manifest_fields(data: TradingData, config: TradingConfig, line: str, fold: Fold) -> dict[str, object]:

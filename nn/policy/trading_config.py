@@ -55,7 +55,7 @@ class ExecutionSection(Section):
     can_short: bool = False
     dead_band: NonNegativeFloat = 0.05
     risk: RiskFields = RiskFields()
-    grids: dict[str, GridFields] = {}  # by pair; of others `default_grid`
+    grids: dict[str, GridFields] = Field(default_factory=dict)  # by pair; of others `default_grid`
     default_grid: GridFields = GridFields(tick_size=0.0001, lot_size=0.001, min_notional=5.0)
 
 
