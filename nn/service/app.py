@@ -32,6 +32,7 @@ from .guard import Guard, content_type
 from .keys import ApiKeys
 from .metrics import Metrics
 from .places import HISTORY, LIVE
+from .policy.endpoints import PolicyEndpoints
 from .reply import Reply, reply_of
 from .scoring import STALE, UNCLOSED, Forecasts, withdrawn
 from .sending import Pieces
@@ -71,6 +72,7 @@ class ForecastApp:
         self.lane: Lane[Finished] = Lane()
         routes = [
             *(Route(path, self.ask, methods=["POST"]) for path in ANSWERED_BY),
+            *PolicyEndpoints(self).routes(),
             Route("/models", self.models, methods=["GET"]),
             Route("/metrics", self.metrics_text, methods=["GET"]),
             Route("/livez", self.livez, methods=["GET"]),
@@ -78,6 +80,7 @@ class ForecastApp:
         ]
         guard = Guard(Router(routes), keys, settings, self.metrics)
         self.asgi: ASGIApp = guard
+        self.idle = guard.places.idle
         store = ShadowStore.of_environment(settings.shadow_rows)
         self.challenger = Challenger(store, self.metrics, guard.places.idle, settings.shadow_queue)
         self.watch = Watch(guard.places.idle)

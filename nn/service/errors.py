@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import orjson
 
+from ..registry.files import ModelRefused
+
 REASON_LENGTH = 300  # characters; what a caller sent may stand in a reason, but not all of it
 
 
@@ -33,6 +35,10 @@ class Refused(Exception):
 
     def body(self) -> bytes:
         return orjson.dumps({"error": self.error, "reason": self.reason})
+
+
+class LayoutMismatch(ModelRefused):
+    """A version reads other features, or another observation, than this build of tradekernels computes."""
 
 
 def bad_request(reason: str) -> Refused:

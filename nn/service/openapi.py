@@ -12,17 +12,35 @@ from pathlib import Path
 
 from .body import ARROW, JSON
 from .guard import ENDPOINTS, Endpoint
+from .wire import TIMEFRAME
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "configs" / "contracts"
 FILE = CONTRACTS / "openapi.v1.json"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 Json = dict[str, object]
 
-REPLIES = {"/forecast": "forecast_reply", "/direction": "direction_reply", "/predict": "decision_reply"}
+REQUESTS = {  # the contract of a request, by its address
+    "/forecast": "forecast_request",
+    "/direction": "forecast_request",
+    "/predict": "forecast_request",
+    "/action": "action_request",
+    "/rollout": "rollout_request",
+}
+REPLIES = {
+    "/forecast": "forecast_reply",
+    "/direction": "direction_reply",
+    "/predict": "decision_reply",
+    "/action": "action_reply",
+    "/rollout": "rollout_reply",
+}
+LISTS = {"/models": "models_reply", "/observation": "observation"}  # what is read without a body
 SUMMARIES = {
     "/forecast": "The 24 targets of every candle, by the unified line",
     "/direction": "Probabilities of UP, DOWN and FLAT at four horizons, by the direction line",
     "/predict": "Signal, stake, stops and targets, from both lines",
+    "/action": "The weight to hold now, by the champion of the policy line",
+    "/rollout": "The weights that the policy line would have held over a history, in a simulated account",
+    "/observation": "What a bot needs to build the observations of the champion of the policy line",
     "/models": "Lines, versions, valid_from and digests",
     "/metrics": "Prometheus metrics",
     "/livez": "The process lives",
@@ -34,7 +52,7 @@ ERRORS = {  # the LIM table: status, words of `error`, meaning
     403: (("foreign_host",), "the Host header names no host of this service"),
     405: (("method_not_allowed",), "another method"),
     408: (("slow_body",), "the body took too long"),
-    409: (("layout_mismatch",), "feature_digest is not the one of the model line"),
+    409: (("layout_mismatch",), "the digest of features or observation is not the one of the model line"),
     413: (("too_large",), "more bytes, rows or pairs than are read at once"),
     415: (("content_type",), "another content type, or a content encoding"),
     429: (("overload", "rate_limit"), "too many at once, or per second and key; ask again after Retry-After seconds"),
@@ -43,11 +61,18 @@ ERRORS = {  # the LIM table: status, words of `error`, meaning
 OF_EVERY = (403, 405)
 OF_KEYED = (401, 429)
 OF_QUESTIONS = (400, 408, 409, 413, 415, 503)
+PARAMETERS: dict[str, list[Json]] = {  # of the address, by the address
+    "/observation": [
+        {"name": "timeframe", "in": "query", "required": True, "schema": {"type": "string", "pattern": TIMEFRAME}}
+    ]
+}
+OF_OTHERS = {"/readyz": (503,), "/observation": (400, 409, 503)}
 
 
 def openapi() -> Json:
     """Return the whole page."""
-    schemas = {name: contract(name) for name in ("forecast_request", "models_reply", *REPLIES.values())}
+    names = dict.fromkeys((*REQUESTS.values(), *LISTS.values(), *REPLIES.values()))
+    schemas = {name: contract(name) for name in names}
     schemas["error"] = error_schema([word for words, _ in ERRORS.values() for word in words])
     return {
         "openapi": "3.1.0",
@@ -55,7 +80,7 @@ def openapi() -> Json:
         "info": {
             "title": "Candlewright inference service",
             "version": "1",
-            "description": "Forecasts of signed models, each candle by a version that existed when it closed. "
+            "description": "Answers of signed models, each candle by a version that existed when it closed. "
             "The Arrow forms are described in the schemas of the JSON forms.",
             "license": {"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
         },
@@ -91,7 +116,7 @@ def path_item(path: str, endpoint: Endpoint) -> Json:
 
 def operation(path: str, endpoint: Endpoint, method: str) -> Json:
     asks = bool(endpoint.content_types)
-    statuses = OF_EVERY + OF_KEYED * endpoint.keyed + OF_QUESTIONS * asks + (503,) * (path == "/readyz")
+    statuses = OF_EVERY + OF_KEYED * endpoint.keyed + OF_QUESTIONS * asks + OF_OTHERS.get(path, ())
     errors = {str(status): error_answer(status, method) for status in sorted(statuses)}
     described: Json = {
         "operationId": f"{method.lower()}_{path[1:]}",
@@ -103,8 +128,10 @@ def operation(path: str, endpoint: Endpoint, method: str) -> Json:
         binary: Json = {"description": "an Arrow IPC stream, as the schema of the JSON form says"}
         described["requestBody"] = {
             "required": True,
-            "content": {JSON: {"schema": reference("forecast_request")}, ARROW: {"schema": binary}},
+            "content": {JSON: {"schema": reference(REQUESTS[path])}, ARROW: {"schema": binary}},
         }
+    if path in PARAMETERS:
+        described["parameters"] = PARAMETERS[path]
     return described
 
 
@@ -112,8 +139,8 @@ def answers(path: str) -> dict[str, Json]:
     """Return the schema of a good answer by media type."""
     if path in REPLIES:
         return {JSON: reference(REPLIES[path]), ARROW: {}}
-    if path == "/models":
-        return {JSON: reference("models_reply")}
+    if path in LISTS:
+        return {JSON: reference(LISTS[path])}
     if path == "/metrics":
         return {TEXT: {"type": "string"}}
     word = {"/livez": "alive", "/readyz": "ready"}[path]

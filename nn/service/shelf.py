@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..models.build import DIRECTION, UNIFIED_PATCHTST
+from ..models.build import ACTOR_CRITIC, DIRECTION, UNIFIED_PATCHTST
 from ..registry.aliases import ALIASES, SIGNATURE
 from ..registry.keys import KeyProblem, Keys, read_keys
 from ..registry.manifest import ModelRefused
@@ -31,7 +31,7 @@ from .versions import CHAMPION, LayoutMismatch, Line, load_line, quickened
 logger = logging.getLogger(__name__)
 
 VARIABLE = "CANDLEWRIGHT_REGISTRY"
-PREFIX = {UNIFIED_PATCHTST: "unified", DIRECTION: "direction"}  # of the names of lines, by kind
+PREFIX = {UNIFIED_PATCHTST: "unified", DIRECTION: "direction", ACTOR_CRITIC: "policy"}  # of lines' names, by kind
 DEFAULT_FOLDER = Path("user_data/registry")
 TRY_AGAIN_S = 30.0  # a key that was mended, a disk that answers again
 Stamp = dict[str, tuple[int, int, int]]  # inode, size, mtime of each file of a line, by its path in the line's folder

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import orjson
@@ -25,20 +26,18 @@ from ..data.outliers import OutlierFilter
 from ..data.scaler import RobustScaler
 from ..data.timeframe import timeframe_ms
 from ..evaluation.drift import TrainBins
-from ..models.build import build_model
+from ..models.build import ACTOR_CRITIC, build_model
 from ..models.ensemble import Ensemble, Network
 from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .backends.batches import BATCH, Backend
 from .backends.choice import Backends, processor
+from .errors import LayoutMismatch
+from .policy.served import ServedPolicy, check_one_account, load_policy, policy_digest
 from .scoring import Candles
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 logger = logging.getLogger(__name__)
-
-
-class LayoutMismatch(ModelRefused):
-    """A version reads other features than this build of tradekernels computes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +92,11 @@ class ServedVersion:
         return self.outliers.refuses(rows, ends, self.context_length)
 
 
+Served = TypeVar("Served", ServedVersion, ServedPolicy)
+
+
 @dataclass(frozen=True, eq=False)
-class Line:
+class Line(Generic[Served]):
     """A model line as one alias file names it."""
 
     name: str
@@ -103,16 +105,18 @@ class Line:
     columns: tuple[str, ...]  # of its answers
     serial: int
     aliases: dict[str, str]
-    chain: tuple[ServedVersion, ...]  # ascending by valid_from
-    champion: ServedVersion | None
+    chain: tuple[Served, ...]  # ascending by valid_from
+    champion: Served | None
     chain_digest: str
-    challenger: ServedVersion | None = None  # answers in shadow only (SRV-10)
+    challenger: Served | None = None  # answers in shadow only (SRV-10)
 
     @property
-    def versions(self) -> tuple[ServedVersion, ...]:
+    def versions(self) -> tuple[Served, ...]:
         """All that are loaded: the chain, and the champion where it is not part of it."""
-        extra = () if self.champion is None or self.champion in self.chain else (self.champion,)
-        return (*self.chain, *extra)
+        extra: tuple[Served, ...] = ()
+        if self.champion is not None and self.champion not in self.chain:
+            extra = (self.champion,)
+        return self.chain + extra
 
 
 def load_line(folder: Path, keys: Keys, newer_than: int | None = None, backends: Backends | None = None) -> Line:
@@ -135,10 +139,12 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None, backends:
         if older.valid_from_ms >= newer.valid_from_ms:
             raise ModelRefused(f"chain of {folder.name}: {newer.version} is not valid after {older.version}")
     timeframe = loaded[0].manifest.timeframe
-    digest = chain_digest(chain)
     kind, columns = loaded[0].manifest.kind, loaded[0].model.columns
+    digest = policy_digest(chain) if kind == ACTOR_CRITIC else chain_digest(chain)
     challenger = _challenger(folder, aliases, loaded, keys, backends)
-    line = Line(
+    if kind == ACTOR_CRITIC:
+        check_one_account(folder.name, loaded)
+    line: Line = Line(
         folder.name, kind, timeframe, columns, aliases.serial, aliases.aliases, chain, champion, digest, challenger
     )
     return quickened(line, backends)
@@ -146,6 +152,8 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None, backends:
 
 def quickened(line: Line, backends: Backends) -> Line:
     """Return the line with a faster backend once there is one for all its versions, else the line itself."""
+    if line.kind == ACTOR_CRITIC:
+        return line
     every = {*line.versions, *((line.challenger,) if line.challenger else ())}
     slow = {version for version in every if backends.is_slow(version.backend)}
     if not slow or not all(backends.has_better(version.model) for version in slow):
@@ -158,8 +166,8 @@ def quickened(line: Line, backends: Backends) -> Line:
 
 
 def _named(
-    alias: str, folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys, backends: Backends
-) -> ServedVersion | None:
+    alias: str, folder: Path, aliases: AliasFile, loaded: tuple[Any, ...], keys: Keys, backends: Backends
+) -> Any:
     name = aliases.aliases.get(alias)
     if name is None:
         return None
@@ -167,9 +175,7 @@ def _named(
     return known or load_served(folder / name, keys, backends)
 
 
-def _challenger(
-    folder: Path, aliases: AliasFile, loaded: tuple[ServedVersion, ...], keys: Keys, backends: Backends
-) -> ServedVersion | None:
+def _challenger(folder: Path, aliases: AliasFile, loaded: tuple[Any, ...], keys: Keys, backends: Backends) -> Any:
     """Return the challenger; one that is refused, or is no version of this line, is told and stops nothing."""
     try:
         found = _named(CHALLENGER, folder, aliases, loaded, keys, backends)
@@ -183,8 +189,8 @@ def _challenger(
     return None
 
 
-def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
-    """Verify, build and warm up one version."""
+def load_served(folder: Path, keys: Keys, backends: Backends) -> Any:
+    """Verify, build and warm up one version: a `ServedVersion`, or a `ServedPolicy` where the manifest says so."""
     loaded = load_version(folder, keys)
     manifest = loaded.manifest
     embargo = timedelta(milliseconds=manifest.embargo_bars * timeframe_ms(manifest.timeframe))
@@ -192,6 +198,8 @@ def load_served(folder: Path, keys: Keys, backends: Backends) -> ServedVersion:
         raise ModelRefused(
             f"{manifest.version} is valid from {manifest.valid_from:%Y-%m-%d %H:%M}, before data and embargo end"
         )
+    if manifest.kind == ACTOR_CRITIC:
+        return load_policy(loaded)
     try:
         features = feature_set(manifest.feature_names, manifest.timeframe, manifest.feature_parameters)
     except ValueError as error:

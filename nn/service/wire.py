@@ -31,7 +31,7 @@ DIGEST = r"^[0-9a-f]{64}$"
 LAST_TIME_MS = 4_102_444_800_000  # 2100-01-01: later times are nanoseconds or mistakes
 AsOf = Literal["each", "latest"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Model = TypeVar("Model", bound="Parameters")
+Model = TypeVar("Model", bound="Strict")
 
 
 class Strict(BaseModel):
