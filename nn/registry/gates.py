@@ -1,4 +1,4 @@
-"""The gates between a challenger and trading (PRM-1..PRM-7), as pure functions.
+"""The gates between a challenger and trading (PRM-1..PRM-7, PRM-10), as pure functions.
 
 From: a signed `Evaluation`, the manifest, `configs/nn/gates.yaml` and the sealed ranges opened so far.
 To: `promotion`, which moves the alias or not, and the terminal, which shows each gate with figure and threshold.
@@ -13,7 +13,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from ..models.build import UNIFIED_PATCHTST
+from ..models.build import ACTOR_CRITIC, UNIFIED_PATCHTST
 from .evaluations import Evaluation
 from .manifest import Manifest
 from .thresholds import Thresholds
@@ -22,6 +22,7 @@ LEAK = "PRM-3 leak"
 RANGES = {  # of figures by the beginning of their names: a number outside is a mistake, not a merit
     "ic_": (-1.0, 1.0), "macro_f1_": (0.0, 1.0), "volatility_r2_": (-math.inf, 1.0), "accuracy_": (0.0, 1.0),
     "over_majority_": (-1.0, 1.0), "ece_": (0.0, 1.0), "worst_regime_drawdown": (0.0, 1.0),
+    "max_drawdown": (0.0, 1.0), "loss on the worst": (-math.inf, 1.0),
 }  # fmt: skip
 
 
@@ -91,6 +92,8 @@ def judge(
     metrics = {} if evaluation is None else _finite(evaluation.metrics)
     baselines = {} if evaluation is None else {who: _finite(each) for who, each in evaluation.baselines.items()}
     trading = {} if evaluation is None else _finite(evaluation.trading)
+    if manifest.kind == ACTOR_CRITIC:
+        return tuple(_policy(manifest, evaluation, metrics, baselines, trading, thresholds, openings))
     gates = [_macro_f1_margin(metrics, baselines, thresholds)]
     gates += _not_below_baselines(metrics, baselines, thresholds)
     if manifest.kind == UNIFIED_PATCHTST:
@@ -112,6 +115,28 @@ def judge(
     candles = manifest.warmup + context if isinstance(context, int) else None
     gates.append(_gate("PRM-7", "warm-up + context", candles, "<=", thresholds.max_candles))
     return tuple(gates)
+
+
+def _policy(
+    manifest: Manifest,
+    evaluation: Evaluation | None,
+    metrics: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, float]],
+    trading: Mapping[str, float],
+    thresholds: Thresholds,
+    openings: Sequence[Opening],
+) -> Iterator[Gate]:
+    """Yield the gates of a trading policy (PRM-10): what it earned for its losses, in place of what it foretold."""
+    best, note = _best("sortino", baselines, thresholds.policy_baselines)
+    yield _gate("PRM-10", "sortino", metrics.get("sortino"), ">", best, note)
+    loss = -metrics["cvar_5"] if "cvar_5" in metrics else None
+    yield _gate("PRM-10", "loss on the worst 5 % of days", loss, "<=", thresholds.policy_max_cvar)
+    yield _gate("PRM-10", "max_drawdown", trading.get("max_drawdown"), "<=", thresholds.policy_max_drawdown)
+    yield _out_of_sample(manifest, evaluation).model_copy(update={"id": "PRM-10"})
+    yield _gate("PRM-4", "trades", trading.get("trades"), ">=", thresholds.min_trades)
+    yield _gate("PRM-4", "net_return", trading.get("net_return"), ">", thresholds.min_net_return)
+    yield _opened_once(evaluation, openings)
+    yield _gate("PRM-7", "warm-up", manifest.warmup, "<=", thresholds.max_candles)
 
 
 def suspected_leak(gates: Sequence[Gate]) -> list[Gate]:

@@ -34,6 +34,9 @@ class Thresholds(BaseModel):
     max_calibration_error: float = Field(gt=0, le=1)
     max_regime_drawdown: float = Field(gt=0, le=1)
     max_candles: PositiveInt
+    policy_baselines: tuple[str, ...] = Field(min_length=1)
+    policy_max_cvar: float = Field(gt=0, le=1)
+    policy_max_drawdown: float = Field(gt=0, le=1)
 
 
 def load_thresholds(path: Path = DEFAULT) -> Thresholds:
