@@ -1,14 +1,12 @@
 """The last rows alone are the end of all rows, bit for bit: what is left out has no say in what is read."""
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from tradekernels.features import BASE_40, CATALOG, References, feature_set, program
+from tradekernels.features import BASE_40, CATALOG, References, feature_set, program, reader
 from tradekernels.features.operations import OPERATIONS
 
 ALL = feature_set(CATALOG)
@@ -66,7 +64,7 @@ def test_each_feature_alone_ends_alike(full_frame, reference_frames, name):
 
 def test_references_are_aligned_in_chunks_and_only_the_end_is_kept(full_frame, reference_frames, monkeypatch):
     """Chunks that end before the first row that is asked for, hold it, or begin after it."""
-    monkeypatch.setattr(sys.modules[type(ALL).__module__], "CHUNK", 100)
+    monkeypatch.setattr(reader, "CHUNK", 100)
     frame = full_frame(450, seed=5)
     references = References(reference_frames(frame, seed=5), SECTOR)
     whole = ALL.compute(frame, references)
@@ -94,3 +92,31 @@ def test_what_remembers_without_end_is_never_cut_short():
     for operation in OPERATIONS.values():
         if operation.timed or operation.name in remembering:
             assert not operation.forgets, operation.name
+
+
+@given(
+    seed=st.integers(0, 99),
+    cuts=st.lists(st.integers(0, 1000), max_size=8).map(sorted),
+    passed_over=st.integers(0, 255),
+    holes=HOLES,
+)
+@settings(max_examples=40, deadline=None)
+def test_parts_are_rows_of_the_whole(full_frame, reference_frames, seed, cuts, passed_over, holes):
+    """Whatever is read before a part, or passed over, the part is the same bits."""
+    frame = holed(full_frame(1200, seed), holes)
+    references = References(reference_frames(frame, seed), SECTOR)
+    whole, parts = ALL.compute(frame, references), ALL.reader(frame, references)
+    ends = [min(cut, parts.n_bars) for cut in cuts] + [parts.n_bars]
+    for k, (start, stop) in enumerate(zip([0, *ends], ends, strict=False)):
+        if not passed_over >> k & 1:
+            assert_array_equal(bits(parts.read(start, stop)), bits(whole[start:stop]))
+
+
+def test_a_reader_does_not_go_back_or_past_the_end(candles):
+    """A machine has forgotten what it went over."""
+    parts = feature_set(BASE_40).reader(candles(100, seed=0))
+    parts.read(10, 60)
+    assert parts.position == 60
+    for start, stop in ((59, 70), (60, 101), (80, 70)):
+        with pytest.raises(ValueError, match=f"rows {start} to {stop} are asked for, expected a part of 60 to 100"):
+            parts.read(start, stop)

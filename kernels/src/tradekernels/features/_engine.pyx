@@ -356,7 +356,7 @@ cdef class Machine:
     def run(self, const long long[::1] date, tuple columns, output[:, ::1] out):
         """Take in bars (`date`, `columns`: contiguous, checked, of equal length; None is unknown) and write the last rows.
 
-        As many as `out` has. Where that is not one for each bar the machine is used up: it may not go on.
+        As many as `out` has. The bars before them are passed over: of what goes on later, nothing is changed by that.
         """
         cdef Py_ssize_t n_bars = date.shape[0], n_features = out.shape[1], done = 0, size, k
         cdef Py_ssize_t first = n_bars - out.shape[0], skip, unread

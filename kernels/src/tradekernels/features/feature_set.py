@@ -17,12 +17,11 @@ from .feature import DEFAULTS, ONE_EACH, Feature
 from .frame import read_frame
 from .primitives import COLUMNS, OPTIONAL
 from .program import Program, compile_program
+from .reader import Reader
 from .references import NOBODY, Closes, Key, References, Roster, read_closes, roster_of
 from .resolve import resolve
 from .span import milliseconds
 from .stream import Stream
-
-CHUNK = 16_384  # rows for which references are aligned at a time: memory stays that of the result
 
 
 class FeatureSet:
@@ -93,23 +92,26 @@ class FeatureSet:
         """
         if last is not None and last < 0:
             raise ValueError(f"last is {last}, expected a number of rows from 0 on")
+        reader = self.reader(frame, references, dtype)
+        return reader.read(0 if last is None else max(reader.n_bars - last, 0), reader.n_bars)
+
+    def reader(
+        self,
+        frame: Any,
+        references: References | Mapping[Any, Any] | None = None,
+        dtype: type[np.floating] = np.float32,
+    ) -> Reader:
+        """Return what reads the rows of `compute` from front to back, a part at a time; arguments as there.
+
+        The frame is checked whole, now; its columns are read in place and must not change until the last part.
+        """
         if dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype is {dtype}, expected numpy.float32 or numpy.float64")
         date, columns = read_frame(frame, self.bar_ms, self.optional)
         roster, closes = self._read(references)
         program = self.program(roster)
-        extra = [roster.position(name) for name in program.columns[len(columns) :]]
-        first = 0 if last is None else max(len(date) - last, 0)
-        rows = np.empty((len(date) - first, len(self.names)), dtype=dtype)
-        machine = program.machine(len(date))
-        chunk = CHUNK if extra else max(len(date), 1)
-        for start in range(0, len(date), chunk):
-            part = slice(start, start + chunk)
-            own = [None if column is None else column[part] for column in columns]
-            aligned = {k: closes[k].at(date[part] + self.bar_ms) for k in set(extra) if k is not None}
-            wanted = rows[max(start - first, 0) : max(start + chunk - first, 0)]
-            machine.run(date[part], (*own, *(aligned.get(k) for k in extra)), wanted)  # type: ignore[arg-type]
-        return rows
+        others = [roster.position(name) for name in program.columns[len(columns) :]]
+        return Reader(program, date, columns, [None if k is None else closes[k] for k in others], dtype)
 
     def validity(self, frame: Any, references: References | Mapping[Any, Any] | None = None) -> dict[str, bool]:
         """Return for every feature whether what it needs (`Feature.needs`) is there, be it known on few rows only."""
