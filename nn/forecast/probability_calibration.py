@@ -1,19 +1,21 @@
-"""Makes probabilities of UP, DOWN and FLAT mean what they say: temperature and weight of FLAT, on validation rows.
+"""Makes probabilities of UP, DOWN and FLAT mean what they say, on validation rows: how far to trust what was learned.
 
 From: trained networks and their direction logits of the same validation rows. To: the same networks, calibrated.
 
 The losses of training are not honest: class weights make sides look likelier than they are (LOS-2, LOS-3), focal and
-smoothed labels make all answers milder. Two numbers per horizon undo both: logits become a slope times themselves plus
-an offset for FLAT (Guo et al., 2017; Kull et al., 2019, with the offsets of UP and DOWN tied). An offset for each side
-would repeat which way the validation months went, as a forecast for the months after.
+smoothed labels make all answers milder. A slope and an offset for FLAT per horizon undo both (Guo et al., 2017; Kull et
+al., 2019, with the offsets of UP and DOWN tied). An offset for each side would repeat which way the validation months
+went, as a forecast for the months after. Where training began at linear models (`linear_start`), their logits get a
+slope of their own: the two are stacked (Wolpert, 1992), and what was learned counts as far as it serves new rows.
 
 MOD-2's temperature of 2 stays what it is: it divides the unified model's direction logits in training and in every
-answer. Slope and offset found here are folded into the weights in front of it.
+answer. Slopes and offset found here are folded into the weights in front of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from ..data.target_table import FLAT
 from ..models.direction import DirectionPredictor
 from ..models.losses import DIRECTION
 from ..models.unified import UnifiedPatchTST
+from .linear_start import Linear, head_of
 
 SLOPES = (0.02, 50.0)  # an answer without any worth, or one that is never wrong, stays finite
 RIDGE = 1e-3  # on both numbers, towards a slope of 1 and no offset
@@ -32,25 +35,42 @@ STEPS = 50
 UNIT = np.eye(3)[FLAT]
 
 
-def slope_and_offset(logits: NDArray[np.float64], label: NDArray[np.int64]) -> tuple[float, float]:
-    """Return slope and FLAT offset that make these classes (N,) likeliest given logits (N, 3): Newton, convex."""
-    weights = np.array([1.0, 0.0])
-    design = np.stack([logits, np.broadcast_to(UNIT, logits.shape)], axis=2)  # (N, 3, 2)
-    true = np.take_along_axis(design, label[:, None, None], axis=1)[:, 0]  # (N, 2)
+@dataclass(frozen=True)
+class Answer:
+    """The logits of one horizon: `network` x what was learned + `start` x what it began with, + `offset` for FLAT."""
+
+    network: float = 1.0
+    start: float = 0.0
+    offset: float = 0.0
+
+
+def slopes_and_offset(logits: Sequence[NDArray[np.float64]], label: NDArray[np.int64]) -> tuple[float, ...]:
+    """Return the slopes, then the FLAT offset, that make these classes (N,) likeliest: Newton, convex.
+
+    Parameters
+    ----------
+    logits : sequence of ndarray of shape (N, 3)
+        Of several forecasters; their slopes are held towards equal shares of 1, and none is negative.
+    label : ndarray of shape (N,)
+    """
+    goal = np.array([1 / len(logits)] * len(logits) + [0.0])
+    weights = goal
+    design = np.stack([*logits, np.broadcast_to(UNIT, logits[0].shape)], axis=2)  # (N, 3, forecasters + 1)
+    true = np.take_along_axis(design, label[:, None, None], axis=1)[:, 0]
 
     def loss_of(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scores = design @ at
         scores -= scores.max(1, keepdims=True)
         log_p = scores - np.log(np.exp(scores).sum(1, keepdims=True))
-        penalty = 0.5 * RIDGE * ((at - (1.0, 0.0)) ** 2).sum()
+        penalty = 0.5 * RIDGE * ((at - goal) ** 2).sum()
         return float(penalty - np.take_along_axis(log_p, label[:, None], axis=1).mean()), np.exp(log_p)
 
     loss, p = loss_of(weights)
     for _ in range(STEPS):
         mean = np.einsum("nk,nkj->nj", p, design)
-        gradient = (mean - true).mean(0) + RIDGE * (weights - (1.0, 0.0))
+        gradient = (mean - true).mean(0) + RIDGE * (weights - goal)
         hessian = np.einsum("nk,nki,nkj->ij", p, design, design) / len(label) - mean.T @ mean / len(label)
-        step = np.linalg.solve(hessian + RIDGE * np.eye(2), gradient)
+        step = np.linalg.solve(hessian + RIDGE * np.eye(len(goal)), gradient)
         while True:  # halve a step that goes too far
             trial = weights - step
             trial_loss, trial_p = loss_of(trial)
@@ -60,52 +80,90 @@ def slope_and_offset(logits: NDArray[np.float64], label: NDArray[np.int64]) -> t
         weights, loss, p = trial, trial_loss, trial_p
         if np.abs(step).max() < 1e-9:
             break
-    if SLOPES[0] <= weights[0] <= SLOPES[1]:
-        return float(weights[0]), float(weights[1])
-    slope = float(np.clip(weights[0], *SLOPES))
+    slopes, offset = weights[:-1], float(weights[-1])
+    if len(logits) > 1 and slopes.min() < 0:  # of no use beside the others
+        worst = int(slopes.argmin())
+        rest = slopes_and_offset([each for k, each in enumerate(logits) if k != worst], label)
+        return (*rest[:worst], 0.0, *rest[worst:])
+    if SLOPES[0] <= slopes.sum() <= SLOPES[1]:
+        return (*(float(slope) for slope in slopes), offset)
+    slopes = slopes * np.clip(slopes.sum(), *SLOPES) / slopes.sum() if slopes.sum() > 0 else SLOPES[0] * goal[:-1]
     flat = (label == FLAT).mean().clip(1 / len(label), 1 - 1 / len(label))
-    return slope, float(np.log(2 * flat / (1 - flat)))  # the base rate is all there is to say
+    return (*(float(slope) for slope in slopes), float(np.log(2 * flat / (1 - flat))))  # the base rate is all there is
 
 
-def calibration_of(logits: Sequence[Tensor], labels: Tensor, mask: Tensor) -> list[tuple[float, float]]:
-    """Return slope and offset per horizon for logits (N, 4, 3) of each member, labels and mask (N, 24)."""
+def calibration_of(logits: Sequence[Tensor], begun: Tensor | None, labels: Tensor, mask: Tensor) -> list[Answer]:
+    """Return how each horizon is to be answered, from validation rows.
+
+    Parameters
+    ----------
+    logits : sequence of Tensor of shape (N, 4, 3)
+        Of each member.
+    begun : Tensor of shape (N, 4, 3) or None
+        Of what they began with; None if that was nothing.
+    labels, mask : Tensor of shape (N, 24)
+    """
     pooled = torch.stack(list(logits)).double().numpy()  # (members, N, 4, 3)
     found = []
     for horizon in range(pooled.shape[2]):
         known = mask[:, DIRECTION][:, horizon].numpy()
         if int(known.sum()) < MIN_ROWS:
-            found.append((1.0, 0.0))
+            found.append(Answer())
             continue
         label = np.tile(labels[:, DIRECTION][:, horizon].numpy()[known].astype(np.int64), len(pooled))
-        found.append(slope_and_offset(pooled[:, known, horizon].reshape(-1, 3), label))
+        both = [pooled[:, known, horizon].reshape(-1, 3)]
+        if begun is not None:
+            both.append(np.tile(begun[:, horizon].double().numpy()[known], (len(pooled), 1)))
+        network, *start, offset = slopes_and_offset(both, label)
+        found.append(Answer(network, start[0] if start else 0.0, offset))
     return found
 
 
 def calibrate_direction(
-    networks: Sequence[UnifiedPatchTST], logits: Sequence[Tensor], labels: Tensor, mask: Tensor
+    networks: Sequence[UnifiedPatchTST],
+    logits: Sequence[Tensor],
+    labels: Tensor,
+    mask: Tensor,
+    start: Linear | None = None,
+    begun: Tensor | None = None,
 ) -> list[Tensor]:
-    """Fold slope and offset into the direction heads of unified models; return their logits as they are from now on."""
-    found = calibration_of(logits, labels, mask)
-    slope = torch.tensor([each[0] for each in found], dtype=torch.float32).unsqueeze(-1)  # (4, 1)
-    offset = torch.tensor([each[1] for each in found], dtype=torch.float32).unsqueeze(-1) * torch.tensor(UNIT).float()
-    with torch.no_grad():
-        for network in networks:
-            head = network.heads["direction"]
-            assert isinstance(head, nn.Linear)
-            head.weight.mul_(slope.expand(4, 3).reshape(-1, 1))
-            bias = head.bias.view(4, 3) * slope + offset * network.config.direction_temperature
-            head.bias.copy_(bias.flatten())
-    return [each * slope + offset for each in logits]
+    """Fold the calibration into the direction heads of unified models; return their logits as they are from now on."""
+    answers = calibration_of(logits, begun, labels, mask)
+    network_slope, start_slope, offset = _columns(answers)
+    for network in networks:
+        head = head_of(network, "direction")
+        _blend(head, start, network_slope, start_slope, offset * network.config.direction_temperature)
+    by_horizon = (network_slope.unsqueeze(-1), start_slope.unsqueeze(-1), offset.unsqueeze(-1) * torch.tensor(UNIT))
+    beside = 0.0 if begun is None else begun * by_horizon[1]
+    return [(each * by_horizon[0] + beside + by_horizon[2]).float() for each in logits]
 
 
 def calibrate_predictor(
-    networks: Sequence[DirectionPredictor], logits: Sequence[Tensor], labels: Tensor, mask: Tensor
+    networks: Sequence[DirectionPredictor],
+    logits: Sequence[Tensor],
+    labels: Tensor,
+    mask: Tensor,
+    start: Linear | None = None,
+    begun: Tensor | None = None,
 ) -> None:
-    """Set the temperature 1 / slope of direction models, and fold the offset into the bias of their heads."""
-    found = calibration_of(logits, labels, mask)
-    temperature = tuple(1 / slope for slope, _ in found)
-    offset = torch.tensor([each[1] for each in found]).unsqueeze(-1) * torch.tensor(UNIT).float()
+    """Set the temperatures of direction models, and fold shares and offset into the weights of their heads."""
+    network_slope, start_slope, offset = _columns(calibration_of(logits, begun, labels, mask))
+    total = network_slope + start_slope
+    for network in networks:
+        _blend(head_of(network, "direction"), start, network_slope / total, start_slope / total, offset / total)
+        network.calibrate(tuple((1 / total).tolist()))
+
+
+def _columns(answers: Sequence[Answer]) -> tuple[Tensor, Tensor, Tensor]:
+    columns = zip(*((each.network, each.start, each.offset) for each in answers), strict=True)
+    network, start, offset = (torch.tensor(column, dtype=torch.float32) for column in columns)
+    return network, start, offset
+
+
+def _blend(head: nn.Linear, start: Linear | None, of_head: Tensor, of_start: Tensor, offset: Tensor) -> None:
+    """Fold factors and FLAT offsets (4,) of horizons into a head of 4 x 3 outputs."""
+    each = torch.ones(len(UNIT))
+    linear = Linear.nothing(head) if start is None else start
+    linear.blend(head, torch.outer(of_start, each).flatten(), torch.outer(of_head, each).flatten())
     with torch.no_grad():
-        for network in networks:
-            network.head.bias.add_((offset * torch.tensor(temperature).unsqueeze(-1)).flatten())
-            network.calibrate(temperature)
+        head.bias.add_(torch.outer(offset, torch.from_numpy(UNIT).float()).flatten())

@@ -23,6 +23,7 @@ from ..models.unified import PatchTSTConfig, UnifiedPatchTST
 from .calibration import calibrate_confidence
 from .config import TrainConfig
 from .dataset import TrainingData
+from .linear_start import Start, blend_numbers, newest_rows
 from .probability_calibration import calibrate_direction, calibrate_predictor
 
 Raw = Mapping[str, Tensor]  # heads by name, before they are turned into answers
@@ -53,8 +54,8 @@ class Recipe(Protocol):
         """Return forecast rows (B, len(columns))."""
         ...
 
-    def calibrate(self, networks: Sequence[Any], raws: Sequence[Raw], labels: Tensor, mask: Tensor) -> None:
-        """Make the probabilities of all members honest, from their heads of the same validation rows."""
+    def calibrate(self, networks: Sequence[Any], raws: Sequence[Raw], start: Start, data: TrainingData) -> None:
+        """Make all members honest, from their heads of the validation rows: how sure they are, what they learned."""
         ...
 
     def wide(self, rows: NDArray) -> NDArray[np.float32]:
@@ -114,8 +115,15 @@ class UnifiedRecipe:
     def rows(self, network: UnifiedPatchTST, raw: Raw) -> Tensor:
         return network.to_columns(dict(raw))
 
-    def calibrate(self, networks: Sequence[UnifiedPatchTST], raws: Sequence[Raw], labels: Tensor, mask: Tensor) -> None:
-        directions = calibrate_direction(networks, [raw["direction"] for raw in raws], labels, mask)
+    def calibrate(
+        self, networks: Sequence[UnifiedPatchTST], raws: Sequence[Raw], start: Start, data: TrainingData
+    ) -> None:
+        labels, mask = validation_labels(data)
+        begun = start.raw(networks[0], torch.from_numpy(newest_rows(data, data.validation)))["direction"]
+        directions = calibrate_direction(
+            networks, [raw["direction"] for raw in raws], labels, mask, start.heads["direction"], begun
+        )
+        blend_numbers(networks, raws, start, data)
         for network, raw, direction in zip(networks, raws, directions, strict=True):
             # Confidence speaks of the calibrated answer, so it comes second.
             calibrate_confidence(network, {**raw, "direction": direction}, labels, mask)
@@ -155,12 +163,20 @@ class DirectionRecipe:
         return network.to_columns(raw["direction"])
 
     def calibrate(
-        self, networks: Sequence[DirectionPredictor], raws: Sequence[Raw], labels: Tensor, mask: Tensor
+        self, networks: Sequence[DirectionPredictor], raws: Sequence[Raw], start: Start, data: TrainingData
     ) -> None:
-        calibrate_predictor(networks, [raw["direction"] for raw in raws], labels, mask)
+        begun = start.raw(networks[0], torch.from_numpy(newest_rows(data, data.validation)))["direction"]
+        logits = [raw["direction"] for raw in raws]
+        calibrate_predictor(networks, logits, *validation_labels(data), start.heads["direction"], begun)
 
     def wide(self, rows: NDArray) -> NDArray[np.float32]:
         return as_unified(rows)
+
+
+def validation_labels(data: TrainingData) -> tuple[Tensor, Tensor]:
+    """Return labels and mask (N, 24) of the validation rows."""
+    values, masks = data.labels(data.validation)
+    return torch.from_numpy(values), torch.from_numpy(masks)
 
 
 def as_unified(rows: NDArray) -> NDArray[np.float32]:

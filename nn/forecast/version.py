@@ -22,6 +22,7 @@ from .checkpoint import Checkpoint, CheckpointRefused
 from .config import TrainConfig
 from .dataset import TrainingData
 from .fit import History, fit, run_heads
+from .linear_start import linear_start
 from .metrics import forecast_metrics
 from .provenance import git_commit, library_versions
 from .recipe import recipe_of
@@ -86,12 +87,15 @@ def train_version(
             Checkpoint(checkpoints / f"member-{member}.safetensors", fingerprint(kind, config, data, seed + member))
         )  # fmt: skip
         networks.append(recipe.network(data))
+        if not member:
+            start = linear_start(networks[0], data)
+        start.put(networks[-1])
         said = partial(_shifted, on_batch, first), partial(_shifted, on_epoch, first)
         histories.append(fit(networks[-1], recipe, data, config.fit, seed + member, *said, checkpoint, device))
 
     values, masks = data.labels(data.validation)
     raws = [run_heads(network, recipe, data, data.validation) for network in networks]
-    recipe.calibrate(networks, raws, torch.from_numpy(values), torch.from_numpy(masks))
+    recipe.calibrate(networks, raws, start, data)
     with torch.inference_mode():
         rows = np.mean(
             [recipe.rows(network, run_heads(network, recipe, data, data.validation)).numpy() for network in networks],

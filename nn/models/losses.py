@@ -73,8 +73,7 @@ def unified_loss(
         )
     known = torch.where(mask, targets, 0.0)  # NaN must not meet arithmetic: 0 x NaN is NaN in gradients too
     unit = heads["log_volatility"]  # (B, 1), from the window alone (MOD-9)
-    scaled_return = known[:, RETURNS] / (scales.return_scale * unit.exp())
-    log_risk = (known[:, RISK].clamp_min(RISK_FLOOR).log() - unit - scales.risk_log_mean) / scales.risk_log_scale
+    scaled_return, log_risk = scaled_numbers(known, unit, scales)
     ceilings = torch.tensor([1.0, RISK_REWARD_CEILING, 1.0], device=targets.device)
     action_weight = torch.ones(3, device=targets.device)
     parts = {
@@ -101,6 +100,14 @@ def unified_loss(
     }
     total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
     return total, parts
+
+
+def scaled_numbers(targets: Tensor, unit: Tensor, scales: Scales) -> tuple[Tensor, Tensor]:
+    """Return returns and log risks (B, 4) of targets (B, 24) in the units of their heads; `unit` is log volatility."""
+    log_risk = targets[:, RISK].clamp_min(RISK_FLOOR).log()
+    return targets[:, RETURNS] / (scales.return_scale * unit.exp()), (
+        log_risk - unit - scales.risk_log_mean
+    ) / scales.risk_log_scale
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

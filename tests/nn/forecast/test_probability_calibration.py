@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nn.forecast.metrics import calibration_error
-from nn.forecast.probability_calibration import calibrate_direction, calibrate_predictor, slope_and_offset
+from nn.forecast.probability_calibration import calibrate_direction, calibrate_predictor, slopes_and_offset
 from nn.models.direction import DirectionConfig, DirectionPredictor
 from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
 
@@ -19,9 +19,9 @@ def drawn(logits, seed=0):
     return (np.random.default_rng(seed).uniform(size=(len(p), 1)) > p.cumsum(1)).sum(1)
 
 
-def test_slope_and_offset_that_made_the_data_are_found():
+def test_slopes_and_offset_that_made_the_data_are_found():
     logits = np.random.default_rng(1).normal(0, 1.5, (40_000, 3))
-    slope, offset = slope_and_offset(logits, drawn(0.4 * logits + [0, 0, 0.9]))
+    slope, offset = slopes_and_offset([logits], drawn(0.4 * logits + [0, 0, 0.9]))
     assert slope == pytest.approx(0.4, abs=0.03)
     assert offset == pytest.approx(0.9, abs=0.05)
 
@@ -30,7 +30,7 @@ def test_logits_without_worth_leave_the_base_rate_of_flat_and_no_side():
     draw = np.random.default_rng(2)
     label = draw.choice(3, 20_000, p=[0.4, 0.1, 0.5])  # months that only rose
     logits = -np.eye(3)[label] + draw.normal(0, 0.1, (20_000, 3))  # and a network that is always wrong
-    slope, offset = slope_and_offset(logits, label)
+    slope, offset = slopes_and_offset([logits], label)
     p = np.exp(slope * logits + [0, 0, offset])
     p = (p / p.sum(1, keepdims=True)).mean(0)
     assert p == pytest.approx([0.25, 0.25, 0.5], abs=0.02)
@@ -40,7 +40,7 @@ def test_logits_without_worth_leave_the_base_rate_of_flat_and_no_side():
 def test_extreme_rows_stay_finite(flat):
     logits = np.random.default_rng(3).normal(0, 30, (200, 3))
     label = np.full(200, FLAT) if flat else logits.argmax(1)
-    assert np.isfinite(slope_and_offset(logits, label)).all()
+    assert np.isfinite(slopes_and_offset([logits], label)).all()
 
 
 def labelled(logits):

@@ -1,0 +1,156 @@
+"""Where training begins: at linear models of the newest row, so that a network only has the rest to learn.
+
+From: a fresh network and train rows. To: `fit`, and `blend` and calibration, which may go back to it.
+
+Every head reads the newest row beside the tokens (MOD-1). Its weights there begin as ridge regression for returns and
+risks, as logistic regression for the classes of direction; those for tokens begin at 0. A network of few candles, whose
+random start would take more data to forget than there are, so begins as good as the simple forecasters (of volatility:
+as Corsi's HAR, 2009, on more inputs), and what it learns is what they leave over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..baselines.linear import Standard, logistic, ridge
+from ..models.direction import DirectionPredictor
+from ..models.ensemble import Network
+from ..models.losses import DIRECTION, Scales, scaled_numbers
+from ..models.unified import UnifiedPatchTST, log_volatility
+from .dataset import Samples, TrainingData
+
+MAX_ROWS = 40_000  # neighbours say nearly the same: more rows cost time and change nothing
+RETURN_CLIP = 4.0  # deviations: what a crash weighs in a square
+N_CLASSES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """What one head says of the newest row alone."""
+
+    weight: Tensor  # (outputs, C), of scaled features
+    bias: Tensor  # (outputs,)
+
+    def __call__(self, newest: Tensor) -> Tensor:
+        return F.linear(newest, self.weight, self.bias)
+
+    @classmethod
+    def nothing(cls, head: nn.Linear) -> Linear:
+        """Return what changes no head of this size."""
+        return cls(torch.zeros(head.out_features, 1), torch.zeros(head.out_features))
+
+    def put(self, head: nn.Linear) -> None:
+        """Make a head of (tokens, newest row) say this and nothing else."""
+        self.blend(head, torch.ones_like(self.bias), torch.zeros_like(self.bias))
+
+    def blend(self, head: nn.Linear, of_this: Tensor, of_head: Tensor) -> None:
+        """Make a head say `of_this` times this plus `of_head` times what it says now, a factor per output."""
+        with torch.no_grad():
+            head.weight.mul_(of_head.unsqueeze(-1))
+            head.weight[:, -self.weight.shape[1] :] += of_this.unsqueeze(-1) * self.weight
+            head.bias.mul_(of_head).add_(of_this * self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """The linear models of a network's heads."""
+
+    heads: Mapping[str, Linear]  # by name
+
+    def put(self, network: Network) -> None:
+        """Let the heads of a network begin here."""
+        for name, linear in self.heads.items():
+            linear.put(head_of(network, name))
+
+    def raw(self, network: Network, newest: Tensor) -> dict[str, Tensor]:
+        """Return what this says of newest rows (B, C), in the shapes of `Recipe.raw`."""
+        raw = {name: linear(newest) for name, linear in self.heads.items()}
+        raw["direction"] = raw["direction"].unflatten(1, (-1, N_CLASSES)) / temperature(network)
+        return raw
+
+
+def linear_start(network: Network, data: TrainingData) -> Start:
+    """Return the linear models of train rows, in the units of the network's heads."""
+    samples = data.train
+    if len(samples) > MAX_ROWS:
+        samples = samples.every(-(-len(samples) // MAX_ROWS))
+    newest = newest_rows(data, samples)
+    standard = Standard.fit(newest)
+    inputs = standard.inputs(newest)
+    values, masks = data.labels(samples)
+    found = {}
+    if isinstance(network, UnifiedPatchTST):
+        for name, outcomes in number_targets(network, newest, values, masks).items():
+            found[name] = np.stack([ridge(inputs, outcome) for outcome in outcomes.T], axis=1)
+    weights = []
+    for label, known in zip(values[:, DIRECTION].T, masks[:, DIRECTION].T, strict=True):
+        weights.append(logistic(inputs[known], label[known].astype(np.int64)))
+    found["direction"] = np.concatenate(weights, axis=1) * temperature(network)
+    return Start({name: _of_scaled(standard, each) for name, each in found.items()})
+
+
+def newest_rows(data: TrainingData, samples: Samples) -> NDArray[np.float32]:
+    """Return the newest row (N, C) of each window, scaled."""
+    rows = np.empty((len(samples), len(data.features.names)), dtype=np.float32)
+    for pair, matrix in enumerate(data.windows.matrices):
+        chosen = samples.pairs == pair
+        rows[chosen] = matrix[samples.ends[chosen]]
+    return rows
+
+
+def number_targets(
+    network: UnifiedPatchTST, newest: NDArray[np.float32], values: NDArray[np.float32], masks: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what the heads of returns and risks are to say (N, 4), NaN where it is not known; returns are clipped."""
+    unit = log_volatility(network.config, torch.from_numpy(newest))
+    known = torch.from_numpy(np.where(masks, values, np.nan))
+    returns, risks = scaled_numbers(known, unit, Scales.of(network))
+    return {"returns": returns.clamp(-RETURN_CLIP, RETURN_CLIP).double().numpy(), "risk": risks.double().numpy()}
+
+
+def blend_numbers(
+    networks: Sequence[UnifiedPatchTST], raws: Sequence[Mapping[str, Tensor]], start: Start, data: TrainingData
+) -> None:
+    """Take back of the heads of returns and risks what they learned as far as validation rows are better off without.
+
+    Each output becomes a point on the line from what it began with to what it learned: the one of least squared error
+    (of the members' mean), nowhere beyond the ends.
+    """
+    newest = newest_rows(data, data.validation)
+    targets = number_targets(networks[0], newest, *data.labels(data.validation))
+    begun = start.raw(networks[0], torch.from_numpy(newest))
+    for name, outcome in targets.items():
+        learned = torch.stack([raw[name] for raw in raws]).mean(0).double().numpy() - begun[name].double().numpy()
+        left = outcome - begun[name].double().numpy()
+        known = np.isfinite(left)
+        along = np.where(known, learned * left, 0.0).sum(0)
+        share = np.clip(along / np.maximum(np.where(known, learned**2, 0.0).sum(0), 1e-12), 0.0, 1.0)
+        of_head = torch.from_numpy(share.astype(np.float32))
+        for network in networks:
+            start.heads[name].blend(head_of(network, name), 1 - of_head, of_head)
+
+
+def head_of(network: Network, name: str) -> nn.Linear:
+    """Return a head by name; a direction model has one."""
+    head = network.head if isinstance(network, DirectionPredictor) else network.heads[name]
+    assert isinstance(head, nn.Linear)
+    return head
+
+
+def temperature(network: Network) -> float:
+    """Return what divides a network's direction logits in training."""
+    return network.config.direction_temperature if isinstance(network, UnifiedPatchTST) else 1.0
+
+
+def _of_scaled(standard: Standard, weights: NDArray[np.float64]) -> Linear:
+    """Return weights (C + 1, outputs) of standardised inputs as those of the scaled features themselves."""
+    weight = weights[:-1] / standard.deviation[:, None]
+    bias = weights[-1] - standard.mean @ weight
+    return Linear(torch.from_numpy(weight.T.astype(np.float32)), torch.from_numpy(bias.astype(np.float32)))
