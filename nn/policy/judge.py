@@ -9,6 +9,7 @@ they resample the seeds as well, which is what says how much of a result was luc
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -183,3 +184,9 @@ def _mean(of: Callable[[Floats], float], returns: Floats) -> float:
 def _interval(values: Sequence[float]) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+if __name__ == "__main__":
+    from .judge_line import main
+
+    sys.exit(main())
