@@ -195,6 +195,31 @@ def quick_direction(
     return run(Training(datadir, pairs, timeframe, "mtst", walk_forward, period, until, config, seed=seed))
 
 
+@app.command("train-policy")
+def train_policy(
+    datadir: Datadir = None,
+    pairs: Pairs = None,
+    config: Annotated[
+        list[str] | None, typer.Option("--config", help="configs/nn/policy_NAME.yaml or files, later ones win [train].")
+    ] = None,
+    walk_forward: WalkForward = 1,
+    period: Period = None,
+    until: Until = None,
+    line: Annotated[str, typer.Option(help="Name of the model line.")] = "policy-15m",
+    steps: Annotated[int | None, typer.Option(help="Of each training [default: the config's].")] = None,
+    seed: Seed = 7,
+    seeds: Annotated[int, typer.Option(help="Trainings of each version, to tell skill from luck.")] = 1,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server or database [default: SQLite].")] = None,
+) -> int:
+    """Train trading policies (PPO), log them in MLflow, judge and sign them; goes on after a kill."""
+    from tools.commands.train_policy import PolicyTraining
+    from tools.commands.train_policy import train_policy as run
+
+    return run(
+        PolicyTraining(datadir, pairs, config, walk_forward, period, until, line, steps, seed, seeds, tracking_uri)
+    )
+
+
 @app.command()
 def versions(
     line: Line = None,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nn.registry.keys import Keys
 
 KEY_FIGURES = ("ic_1h", "ic_4h", "macro_f1_4h", "volatility_r2_4h", "ece_4h")
+POLICY_FIGURES = ("sortino", "cvar_5", "turnover")  # of lines policy-..., which foretell nothing
 TRADING_FIGURES = ("net_return", "max_drawdown", "deflated_sharpe")
 
 
@@ -82,7 +83,8 @@ def show_versions(folder: Path, keys: Keys) -> None:
 
     aliases = load_aliases(folder, keys)
     table = Table(title=f"{folder.name}, serial {aliases.serial}", title_justify="left")
-    for label in ("version", "valid from", "alias", "verdict", *KEY_FIGURES, *TRADING_FIGURES):
+    figures = POLICY_FIGURES if folder.name.startswith("policy-") else KEY_FIGURES
+    for label in ("version", "valid from", "alias", "verdict", *figures, *TRADING_FIGURES):
         table.add_column(label, justify="left" if label in ("version", "valid from", "alias", "verdict") else "right")
     names = sorted(path.parent.name for path in folder.glob("*/manifest.json") if path.parent.name[0] != ".")
     for name in names:
@@ -96,7 +98,7 @@ def show_versions(folder: Path, keys: Keys) -> None:
             continue
         table.add_row(
             name, f"{manifest.valid_from:%Y-%m-%d %H:%M}", ", ".join(words) or "-", verdict(evaluation),
-            *(number(None if evaluation is None else evaluation.metrics.get(each)) for each in KEY_FIGURES),
+            *(number(None if evaluation is None else evaluation.metrics.get(each)) for each in figures),
             *(number(None if evaluation is None else evaluation.trading.get(each)) for each in TRADING_FIGURES),
         )  # fmt: skip
     Console(width=200, highlight=False).print(table)
