@@ -59,7 +59,8 @@ def load_policy(loaded: LoadedVersion) -> ServedPolicy:
         if reads_another_layout(loaded.manifest):
             raise LayoutMismatch(str(error)) from error
         raise
-    columns, quantiles = policy.columns(np.zeros((1, len(policy.observations.names)), dtype=np.float32))
+    with np.errstate(all="ignore"):  # weights are finite, but their products may be beyond float32
+        columns, quantiles = policy.columns(np.zeros((1, len(policy.observations.names)), dtype=np.float32))
     if not (np.isfinite(columns).all() and np.isfinite(quantiles).all()):
         raise ModelRefused(f"{policy.version}: the answer to an observation of zeros is not finite")
     return ServedPolicy(policy)
