@@ -2,27 +2,30 @@
 
 From: checked candles of one or several pairs and the verified versions of one model line. To: `wire` and `arrow`.
 
-A row's answer is the same to the last bit whatever else is asked: see `backends.batches`. Scaled rows and tokens exist
-for one section of candles at a time, so that memory does not grow with them.
+A row's answer is the same to the last bit whatever else is asked: see `backends.batches`. Features, scaled rows and
+tokens exist for one section of candles at a time: of what grows with them there is the answer alone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tradekernels.features import Reader
 
 from ..data.quality import OHLCV
 from ..data.timeframe import timeframe_ms
 from ..data.windows import first_start_without_hole
+from .feature_rows import FeatureRows
 
-SECTION = 1024  # windows that are scaled and embedded together; no bit of an answer depends on it
+SECTION = 1024  # windows that are read, scaled and embedded together; no bit of an answer depends on it
 REASONS = ("no_version", "warmup", "gap", "stale", "not_finite", "unclosed", "outlier")
 NO_VERSION, WARMUP, GAP, STALE, NOT_FINITE, UNCLOSED, OUTLIER = range(len(REASONS))
 NONE = -1
@@ -30,16 +33,8 @@ N_THREADS = len(os.sched_getaffinity(0))
 FEATURE_THREADS = ThreadPoolExecutor(N_THREADS, "features")  # for all requests together
 
 
-@dataclass(frozen=True)
-class Features:
-    """Features of a frame from the row `first` on: what comes before only warms them up."""
-
-    first: int
-    rows: NDArray[np.float32]
-
-
 Candles = Mapping[str, NDArray[np.generic]]  # the columns of a frame as plain arrays
-Known = dict[tuple[str, int], Features]  # by the digest of the features and the index of the frame
+Known = dict[tuple[str, int], FeatureRows]  # by the digest of the features and the index of the frame
 
 
 class Scorer(Protocol):
@@ -55,7 +50,7 @@ class Scorer(Protocol):
     def warmup(self) -> int: ...
     @property
     def context_length(self) -> int: ...
-    def features(self, frame: Candles, first: int) -> NDArray[np.float32]: ...
+    def reader(self, frame: Candles) -> Reader: ...
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
     def forecast(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float32]: ...
     def outlying(self, rows: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.bool_]: ...
@@ -116,7 +111,7 @@ def score(
     between_batches : callable
         Called now and then; what it raises ends the work (deadline, client gone).
     known : Known, optional
-        Features computed before from the same frames; new ones are added, so that a second line need not.
+        Features read before from the same frames; new ones are added, so that a second live line finds them.
     """
     known = {} if known is None else known
     candles = [{name: np.asarray(frame[name]) for name in ("date", *OHLCV)} for frame in frames]
@@ -140,104 +135,112 @@ def score(
     for index in np.unique(np.concatenate(allowed)):
         if index == NONE:
             continue
-        version, work = versions[index], Work(versions[index])
-        todo: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []  # frame, ends in it, rows of the answer
+        version = versions[index]
+        pieces = []
         for k, each in enumerate(candles):
             chosen = np.flatnonzero(allowed[k] == index)
+            if not len(chosen):
+                continue
             mine, places = rows[k][chosen], offsets[k] + chosen
-            usable = usable_rows(each, step, version)[mine]
+            usable = usable_rows(each, step, version, int(mine[0]))[mine - mine[0]]
             answer.reason_codes[places] = np.where(mine < version.warmup + version.context_length - 1, WARMUP, GAP)
             if usable.any():
-                todo.append((k, mine[usable], places[usable]))
-        compute_missing(version, candles, {k: int(ends[0]) - version.context_length + 1 for k, ends, _ in todo}, known)
-        for k, ends, places in todo:
-            work.add(known[version.feature_digest, k], ends, places)
-        if not work.places:
-            continue
-        places = np.concatenate(work.places)
-        values, outlying = run_sections(version, *work.joined(), len(columns), between_batches)
-        finite = np.isfinite(values).all(1)
-        good = finite & ~outlying
-        answer.values[places[good]] = values[good]
-        answer.version[places[good]] = index
-        answer.reason_codes[places] = np.select([good, finite], [NONE, OUTLIER], NOT_FINITE)
+                pieces.append(Piece(k, mine[usable], places[usable]))
+        for section in sections(pieces):
+            between_batches()
+            values, outlying = run_section(version, *read_section(version, candles, section, known))
+            places = np.concatenate([piece.places for piece in section])
+            finite = np.isfinite(values).all(1)
+            good = finite & ~outlying
+            answer.values[places[good]] = values[good]
+            answer.version[places[good]] = index
+            answer.reason_codes[places] = np.select([good, finite], [NONE, OUTLIER], NOT_FINITE)
     return answer
 
 
-class Work:
-    """What one version has to score: features of several frames below one another, and where windows end in them."""
+@dataclass(frozen=True)
+class Piece:
+    """What one version has to score of one frame."""
 
-    def __init__(self, version: Scorer) -> None:
-        self.version = version
-        self.features: list[NDArray[np.float32]] = []
-        self.ends: list[NDArray[np.int64]] = []
-        self.places: list[NDArray[np.int64]] = []  # rows of the answer
-        self.height = 0
+    frame: int
+    ends: NDArray[np.int64]  # rows of the frame at which the windows end, ascending
+    places: NDArray[np.int64]  # rows of the answer
 
-    def add(self, features: Features, ends: NDArray[np.int64], places: NDArray[np.int64]) -> None:
-        start, stop = ends[0] - self.version.context_length + 1, ends[-1] + 1
-        self.features.append(features.rows[start - features.first : stop - features.first])
-        self.ends.append(ends - start + self.height)
-        self.places.append(places)
-        self.height += int(stop - start)
-
-    def joined(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the features, of which nothing is copied where they are of one frame, and the ends in them."""
-        features = self.features[0] if len(self.features) == 1 else np.concatenate(self.features)
-        return features, np.concatenate(self.ends)
+    def split(self, count: int) -> tuple[Piece, Piece]:
+        """Return the first `count` windows and the others."""
+        here, later = slice(None, count), slice(count, None)
+        return (
+            Piece(self.frame, self.ends[here], self.places[here]),
+            Piece(self.frame, self.ends[later], self.places[later]),
+        )
 
 
-def usable_rows(candles: Candles, step: int, version: Scorer) -> NDArray[np.bool_]:
-    """Tell at which rows a window may end: warmed up, and no hole of more than 3 bars in it (DQ-4).
+def sections(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Yield the pieces in order, in sections of at most SECTION windows."""
+    section: list[Piece] = []
+    room = SECTION
+    for piece in pieces:
+        rest = piece
+        while len(rest.ends):
+            here, rest = rest.split(room)
+            section.append(here)
+            room -= len(here.ends)
+            if not room:
+                yield section
+                section, room = [], SECTION
+    if section:
+        yield section
+
+
+def usable_rows(candles: Candles, step: int, version: Scorer, first: int = 0) -> NDArray[np.bool_]:
+    """Tell from row `first` on where a window may end: warmed up, and no hole of more than 3 bars in it (DQ-4).
 
     The same rule as `nn.data.windows.usable_ends`, for candles that were checked already.
     """
-    opened, high, low, close, volume = (candles[name] for name in OHLCV)
+    before = version.context_length - 1
+    begin = max(first - before, 0)  # of a hole counts what lies inside the window
+    opened, high, low, close, volume = (candles[name][begin:] for name in OHLCV)
     filled = (volume == 0) & (opened == high) & (high == low) & (low == close)
-    earliest = np.maximum(
-        first_start_without_hole(candles["date"].astype(np.int64, copy=False), filled, step), version.warmup
-    )
-    return np.arange(len(filled)) - (version.context_length - 1) >= earliest
+    date = candles["date"][begin:].astype(np.int64, copy=False)
+    earliest = np.maximum(first_start_without_hole(date, filled, step) + begin, version.warmup)
+    return (np.arange(begin, begin + len(filled)) - before >= earliest)[first - begin :]
 
 
-def compute_missing(version: Scorer, candles: Sequence[Candles], wanted: Mapping[int, int], known: Known) -> None:
-    """Compute features that are not known yet, several frames at a time: the kernels free the interpreter's lock.
+def read_section(
+    version: Scorer, candles: Sequence[Candles], section: Sequence[Piece], known: Known
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the features of a section, frames below one another, and the rows of them at which its windows end.
 
-    `wanted` has the first row that is read of each frame.
+    Several frames are computed at a time: the kernels free the interpreter's lock.
     """
-    digest = version.feature_digest
+    found: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(section)
+    for piece in section:
+        read = partial(version.reader, candles[piece.frame])
+        known.setdefault((version.feature_digest, piece.frame), FeatureRows(read))
 
-    def compute(frames: Sequence[int]) -> None:
-        for k in frames:
-            known[digest, k] = Features(wanted[k], version.features(candles[k], wanted[k]))
+    def read_some(numbers: Sequence[int]) -> None:
+        for number in numbers:
+            piece = section[number]
+            start, stop = int(piece.ends[0]) - version.context_length + 1, int(piece.ends[-1]) + 1
+            found[number] = known[version.feature_digest, piece.frame].read(start, stop)
 
-    missing = [k for k, first in wanted.items() if (digest, k) not in known or known[digest, k].first > first]
-    shares = [missing[k::N_THREADS] for k in range(N_THREADS)]
-    for _ in (map if len(missing) < 2 else FEATURE_THREADS.map)(compute, shares):
+    shares = [range(len(section))[k::N_THREADS] for k in range(N_THREADS)]
+    for _ in (map if len(section) < 2 else FEATURE_THREADS.map)(read_some, shares):
         continue  # what was raised there is raised here
+    heights = np.cumsum([0, *(len(rows) for rows in found)])
+    ends = [piece.ends - piece.ends[0] + version.context_length - 1 + heights[k] for k, piece in enumerate(section)]
+    return found[0] if len(found) == 1 else np.concatenate(found), np.concatenate(ends)
 
 
-def run_sections(
-    version: Scorer,
-    features: NDArray[np.float32],
-    ends: NDArray[np.int64],
-    n_columns: int,
-    between_batches: Callable[[], None],
+def run_section(
+    version: Scorer, features: NDArray[np.float32], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the forecasts (len(ends), n_columns) of the windows that end at `ends`, and which are outliers (SRV-11).
+    """Return the forecasts (len(ends), columns) of the windows that end at `ends`, and which are outliers (SRV-11).
 
     Outliers are few: to leave them out of the batches would save nothing.
     """
-    out = np.empty((len(ends), n_columns), dtype=np.float32)
-    outlying = np.zeros(len(ends), dtype=np.bool_)
-    for start in range(0, len(ends), SECTION):
-        between_batches()
-        part = ends[start : start + SECTION]
-        first = part[0] - version.context_length + 1
-        rows = version.scaled(features[first : part[-1] + 1])
-        out[start : start + len(part)] = version.forecast(rows, part - first)
-        outlying[start : start + len(part)] = version.outlying(rows, part - first)
-    return out, outlying
+    rows = version.scaled(features)
+    return version.forecast(rows, ends), version.outlying(rows, ends)
 
 
 def withdrawn(answer: Forecasts, rows: NDArray[np.bool_], reason: int) -> Forecasts:

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 import torch
 from numpy.typing import NDArray
-from tradekernels.features import FeatureSet, feature_set
+from tradekernels.features import FeatureSet, Reader, feature_set
 
 from ..data.outliers import OutlierFilter
 from ..data.scaler import RobustScaler
@@ -33,6 +33,7 @@ from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases,
 from .backends.batches import BATCH, Backend
 from .backends.choice import Backends, processor
 from .errors import LayoutMismatch
+from .feature_rows import FeatureRows
 from .policy.served import ServedPolicy, check_one_account, load_policy, policy_digest
 from .scoring import Candles
 
@@ -72,12 +73,12 @@ class ServedVersion:
     def context_length(self) -> int:
         return self.model.config.context_length
 
+    def reader(self, frame: Candles) -> Reader:
+        return self.feature_set.reader(frame)
+
     def features(self, frame: Candles, first: int = 0) -> NDArray[np.float32]:
         """Return the features of these candles from row `first` on; of what overflowed NaN, and so no forecast."""
-        matrix = self.feature_set.compute(frame)
-        matrix = matrix[first:].copy() if 2 * first > len(matrix) else matrix[first:]  # frees rows that only warm up
-        matrix[np.isinf(matrix)] = np.nan
-        return matrix
+        return FeatureRows(lambda: self.reader(frame)).read(first, len(frame["date"]))
 
     def scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.scaler.transform(features)

@@ -104,13 +104,12 @@ def test_replies_up_to_a_cut_do_not_change_when_the_future_does(ask, kit, cut, s
 
 def test_a_window_that_reaches_one_candle_ahead_is_caught(ask, kit, monkeypatch):
     """A planted leak: windows shifted by one row into the future."""
-    honest = scoring.run_sections
+    honest = scoring.run_section
 
-    def peeking(version, features, ends, n_columns, between_batches):
-        ahead = np.minimum(ends + 1, len(features) - 1)
-        return honest(version, features, ahead, n_columns, between_batches)
+    def peeking(version, features, ends):
+        return honest(version, features, np.minimum(ends + 1, len(features) - 1))
 
-    monkeypatch.setattr(scoring, "run_sections", peeking)
+    monkeypatch.setattr(scoring, "run_section", peeking)
     with pytest.raises(AssertionError):
         assert_past_is_unchanged(replies(ask, kit), kit.candles(300), cut=(180, 230, 280))
 

@@ -153,23 +153,23 @@ def test_a_candle_asked_together_with_other_pairs_has_the_same_bits(versions, ki
         assert {None, "no_version" if last_only else "gap"} <= set(together.reasons)
 
 
-def test_features_are_computed_once_for_two_lines(versions, kit):
+def test_features_of_a_live_request_are_computed_once_for_two_lines(versions, kit):
     """A second line that reads the same features takes those of the first."""
     known = {}
     frames = [kit.candles(300), kit.candles(300, seed=1)]
-    first = score(versions, frames, "15m", FORECAST_COLUMNS, known=known)
+    first = score(versions, frames, "15m", FORECAST_COLUMNS, True, known=known)
     assert sorted(known) == [(kit.features.digest, 0), (kit.features.digest, 1)]
 
     class Blind:
         def __getattr__(self, name):
-            return getattr(versions[0], name)
+            return getattr(versions[-1], name)
 
-        def features(self, frame, first):
+        def reader(self, frame):
             raise AssertionError("computed again")
 
-    second = score([Blind()], frames, "15m", FORECAST_COLUMNS, known=known)
-    same = first.version == 0
-    np.testing.assert_array_equal(bits(second)[same], bits(first)[same])
+    second = score([Blind()], frames, "15m", FORECAST_COLUMNS, True, known=known)
+    assert first.version.tolist() == [2, 2]
+    np.testing.assert_array_equal(bits(second), bits(first))
 
 
 def test_a_second_line_with_a_longer_context_gets_the_features_it_reads(versions, kit):
@@ -180,9 +180,27 @@ def test_a_second_line_with_a_longer_context_gets_the_features_it_reads(versions
     newest = score(versions, frames, "15m", FORECAST_COLUMNS, last_only=True, known=known)
     assert {each.first for each in known.values()} == {300 - versions[0].context_length}
     whole = score(versions, frames, "15m", FORECAST_COLUMNS, known=known)
-    assert {each.first for each in known.values()} < set(range(300 - versions[0].context_length))
     np.testing.assert_array_equal(bits(whole)[[299, 599]], bits(newest))
     np.testing.assert_array_equal(bits(whole), bits(score(versions, frames, "15m", FORECAST_COLUMNS)))
+
+
+def test_history_keeps_the_features_of_one_section_only(versions, kit, monkeypatch):
+    """Memory does not grow with the number of candles."""
+    monkeypatch.setattr(scoring, "SECTION", 16)
+    kept, frame = [], kit.candles(300)
+    known = {}
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(versions[0], name)
+
+        def scaled(self, features):
+            kept.append([len(each._rows) for each in known.values()])
+            return versions[0].scaled(features)
+
+    answer = score([Watched()], [frame], "15m", FORECAST_COLUMNS, known=known)
+    assert len(kept) == -(-np.count_nonzero(answer.scored) // 16)
+    assert max(max(rows) for rows in kept) == 16 - 1 + versions[0].context_length
 
 
 def test_sections_leave_no_trace(versions, kit, monkeypatch):
@@ -202,5 +220,8 @@ def test_usable_rows_are_those_of_training(versions, kit):
     version = versions[0]
     candles = {name: frame[name].to_numpy() for name in frame}
     mine = np.flatnonzero(scoring.usable_rows(candles, kit.bar_ms, version))
+    for first in (0, 1, 130, 170, len(frame) - 1):
+        asked = scoring.usable_rows(candles, kit.bar_ms, version, first)
+        assert (first + np.flatnonzero(asked)).tolist() == [row for row in mine if row >= first]
     assert mine.tolist() == usable_ends(frame, "15m", version.warmup, version.context_length).tolist()
     assert 0 < len(mine) < 250

@@ -10,10 +10,11 @@ from .feature import DEFAULTS, Feature
 from .feature_set import FeatureSet, feature_set
 from .many import compute_many
 from .primitives import COLUMNS, OPTIONAL
+from .reader import Reader
 from .references import References
 from .stream import Stream
 
 __all__ = [
-    "BASE_40", "CATALOG", "COLUMNS", "DEFAULTS", "OPTIONAL", "Feature", "FeatureSet", "References", "Stream",
-    "compute_many", "feature_set",
+    "BASE_40", "CATALOG", "COLUMNS", "DEFAULTS", "OPTIONAL", "Feature", "FeatureSet", "Reader", "References",
+    "Stream", "compute_many", "feature_set",
 ]  # fmt: skip
