@@ -72,7 +72,7 @@ def train(options: argparse.Namespace) -> list[Path]:
     checkpoints = options.checkpoints or options.registry.parent / "checkpoints"
     plan = Plan(
         line, options.timeframe, config, options.seed, options.registry, keys, kind, checkpoints,
-        options.inner_folds, options.period, side,
+        options.inner_folds, options.period, side, options.extend,
     )  # fmt: skip
     store = Store(tracking_uri(options.tracking_uri), line)
     with TrainingProgress(len(folds), config.fit.seeds * config.fit.epochs) as progress:
@@ -127,6 +127,10 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("--workers", type=_positive, default=1, metavar="N", help="trainings side by side [1]")
     made.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster that sees the same folders [none]")
+    made.add_argument(
+        "--extend", action="store_true",
+        help="add to the line's chain: versions valid before these go on scoring history [begin a new chain]",
+    )  # fmt: skip
     made.add_argument("--checkpoints", type=Path, help="folder of unfinished trainings [beside the registry]")
     return made
 

@@ -67,6 +67,7 @@ class Plan:
     inner_folds: int = 0  # that choose among config.candidates, for each version
     period: timedelta = timedelta(days=31)  # of an inner fold
     side: Side | None = None  # None: one fold after the other, here
+    extend: bool = False  # the chain of the line by these versions, instead of beginning a new one
 
     def folder(self, fold: Fold) -> Path | None:
         """Return where the checkpoints of a fold lie."""
@@ -109,7 +110,7 @@ def train_chain(
         folder, metrics = found or _train_fold(own, frames, fold, data, choice, store, progress)
         folders.append(folder)
         results[fold.valid_from] = metrics
-    store.publish(plan.registry / plan.line, plan.keys, [folder.name for folder in folders])
+    store.publish(plan.registry / plan.line, plan.keys, [folder.name for folder in folders], plan.extend)
     if plan.checkpoints is not None:
         shutil.rmtree(plan.checkpoints / plan.line, ignore_errors=True)
     progress.console.print(table(results))

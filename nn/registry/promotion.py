@@ -97,13 +97,26 @@ def _ledger(line_folder: str | Path, keys: Keys) -> Iterator[_Ledger]:
         yield _Ledger(folder, keys, aliases, read_moves(folder, keys, aliases))
 
 
-def publish(line_folder: str | Path, keys: Keys, chain: Sequence[str], who: str = "trainer") -> AliasFile:
-    """Let `chain` score history and its newest version wait as challenger; the champion stays who it is."""
+def publish(
+    line_folder: str | Path, keys: Keys, chain: Sequence[str], who: str = "trainer", extend: bool = False
+) -> AliasFile:
+    """Let `chain` score history and its newest version wait as challenger; the champion stays who it is.
+
+    With `extend` what was published before goes on scoring the candles before the first of these versions.
+    """
     with _ledger(line_folder, keys) as ledger:
         newest = chain[-1]
+        if extend and ledger.aliases is not None:
+            chain = [*_before(Path(line_folder), keys, ledger.aliases.chain, chain[0]), *chain]
         aliases = {} if ledger.aliases is None else dict(ledger.aliases.aliases)
         aliases[CHALLENGER] = newest
         return ledger.move("publish", newest, who, f"trained a chain of {len(chain)}", _without_twin(aliases), chain)
+
+
+def _before(folder: Path, keys: Keys, chain: Sequence[str], first: str) -> list[str]:
+    """Return the versions of a chain that are valid before `first` is."""
+    valid_from = {name: load_version(folder / name, keys).manifest.valid_from for name in (*chain, first)}
+    return [name for name in chain if valid_from[name] < valid_from[first]]
 
 
 def evaluation_of(line_folder: str | Path, version: str, keys: Keys) -> Evaluation | None:

@@ -166,13 +166,13 @@ class Store:
             with self.speaking() as client:
                 client.set_terminated(run_id, status)
 
-    def publish(self, line_folder: Path, keys: Keys, chain: Sequence[str]) -> AliasFile:
+    def publish(self, line_folder: Path, keys: Keys, chain: Sequence[str], extend: bool = False) -> AliasFile:
         """Let `chain` score history and its newest version wait as challenger, then show it in MLflow.
 
         The signed file decides and comes first. Where MLflow fails after it, that is a warning: it follows at the next
         move, or when a verb shows the versions.
         """
-        published = publish(line_folder, keys, chain)
+        published = publish(line_folder, keys, chain, extend=extend)
         try:
             self.follow(published)
         except StoreProblem as problem:

@@ -15,11 +15,13 @@ import uvicorn
 
 from nn.service.keys import ApiKeys, KeyProblem, read_api_keys
 from tools.children import raise_on_termination
+from tools.errors import UserError
 from tools.exchange.server import CannotServe, bind
 from tools.home import VARIABLES, Home
 from tools.jobs.app import JobApp
 from tools.jobs.group import Limits
 from tools.jobs.queue import Queue
+from tools.jobs.schedule import Scheduler, read_fleet
 from tools.ports import LOOPBACK
 from tools.services import DEFAULT_PORTS
 
@@ -47,17 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
     home = Home.find()
     try:
         keys = admin_keys(home)
+        fleet = read_fleet(home)
         bound = bind(LOOPBACK, options.port)
-    except (KeyProblem, CannotServe) as error:
+    except (KeyProblem, CannotServe, UserError) as error:
         print(f"jobs: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     queue = Queue(home, Limits(options.max_seconds, options.max_memory_mb << 20, options.max_processes))
     queue.begin()
+    scheduler = Scheduler(home, queue, fleet.schedule)
+    scheduler.begin()
     config = uvicorn.Config(
-        JobApp(home, queue, keys), log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        ws="none", lifespan="off", timeout_graceful_shutdown=1,
+        JobApp(home, queue, keys, scheduler), log_config=None, access_log=False, server_header=False,
+        proxy_headers=False, ws="none", lifespan="off", timeout_graceful_shutdown=1,
     )  # fmt: skip
     print(f"jobs ready at http://{LOOPBACK}:{bound.getsockname()[1]}", file=sys.stderr, flush=True)
     raise_on_termination()  # uvicorn raises a signal again once it has shut down: jobs must be ended then
@@ -66,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         logging.info("asked to end")
     finally:
+        scheduler.close()
         queue.close()
     return 0
 

@@ -1,7 +1,7 @@
-"""The admin endpoint: POST /train, GET /jobs, GET and DELETE /jobs/<id>, GET /datasets; GET /livez is open (JOB-1).
+"""The admin endpoint: POST /train, GET /jobs, GET and DELETE /jobs/<id>, GET /datasets and /schedule (JOB-1, JOB-4).
 
-From: whoever holds the admin key, on loopback. To: `queue`. Refusals are those of the inference service (LIM-8): 401 no
-or wrong key, 403 foreign host, 404, 405, 409, 413, 415, 400 malformed, 429 queue full.
+GET /livez is open. From: whoever holds the admin key, on loopback. To: `queue`. Refusals are those of the inference
+service (LIM-8): 401 no or wrong key, 403 foreign host, 404, 405, 409, 413, 415, 400 malformed, 429 queue full.
 """
 
 from __future__ import annotations
@@ -23,21 +23,28 @@ from tools.home import Home
 from tools.jobs.datasets import datasets, find
 from tools.jobs.queue import Queue
 from tools.jobs.requests import Training, parse
+from tools.jobs.schedule import Scheduler
 from tools.ports import LOOPBACK
 
 logger = logging.getLogger(__name__)
 
 HOSTS = (LOOPBACK, "localhost")
-METHODS = {"/train": ("POST",), "/jobs": ("GET",), "/datasets": ("GET",), "/jobs/": ("GET", "DELETE")}
+METHODS = {
+    "/train": ("POST",),
+    "/jobs": ("GET",),
+    "/datasets": ("GET",),
+    "/schedule": ("GET",),
+    "/jobs/": ("GET", "DELETE"),
+}
 JOB = re.compile(r"/jobs/([0-9a-f]{32})")
 BODY_S = 5.0
 
 
 class JobApp:
-    """An ASGI application: five paths need no framework."""
+    """An ASGI application: six paths need no framework."""
 
-    def __init__(self, home: Home, queue: Queue, keys: ApiKeys) -> None:
-        self.home, self.queue, self.keys = home, queue, keys
+    def __init__(self, home: Home, queue: Queue, keys: ApiKeys, scheduler: Scheduler) -> None:
+        self.home, self.queue, self.keys, self.scheduler = home, queue, keys, scheduler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -79,6 +86,8 @@ class JobApp:
         if path == "/datasets":
             found = await asyncio.to_thread(datasets, self.home)
             return 200, {"datasets": [{"fingerprint": mark, "name": path.name} for mark, path in found.items()]}
+        if path == "/schedule":
+            return 200, {"schedule": self.scheduler.shown()}
         if job is None:
             return 200, {"jobs": [asdict(each) for each in self.queue.all()]}
         if scope["method"] == "DELETE":

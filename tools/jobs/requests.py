@@ -18,6 +18,15 @@ from nn.service.errors import bad_request
 PERIOD = re.compile(r"([1-9][0-9]{0,2})([hdw])")
 
 
+def hours_of(period: str) -> int:
+    """Return the hours of a period such as 31d; ValueError if it is none."""
+    match = PERIOD.fullmatch(period)
+    hours = 0 if match is None else int(match[1]) * {"h": 1, "d": 24, "w": 168}[match[2]]
+    if not 1 <= hours <= timedelta(days=366) / timedelta(hours=1):
+        raise ValueError("expected hours, days or weeks such as 31d, at most 366d")
+    return hours
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -32,19 +41,28 @@ class Training(Strict):
     walk_forward: int = Field(default=1, ge=1, le=24)
     period: str = "31d"
     seed: int = Field(default=7, ge=0, lt=2**31)
+    extend: bool = False  # the line's chain by these versions, instead of beginning a new one
 
     @field_validator("period")
     @classmethod
     def _is_period(cls, value: str) -> str:
-        match = PERIOD.fullmatch(value)
-        hours = 0 if match is None else int(match[1]) * {"h": 1, "d": 24, "w": 168}[match[2]]
-        if not 1 <= hours <= timedelta(days=366) / timedelta(hours=1):
-            raise ValueError("expected hours, days or weeks such as 31d, at most 366d")
+        hours_of(value)
         return value
 
     @property
     def summary(self) -> dict[str, Any]:
         return {"kind": "training", **self.model_dump()}
+
+
+class Optimisation(Training):
+    """Search first, then train the winner (SEA-6); of the schedule alone, no request can ask for it."""
+
+    trials: int = Field(ge=1, le=1000)
+    inner_folds: int = Field(default=2, ge=1, le=12)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return super().summary | {"kind": "optimisation"}
 
 
 class Inline(Strict):
@@ -71,7 +89,7 @@ class Inline(Strict):
         return {"kind": "logistic", "rows": len(self.labels), "columns": len(self.features[0])}
 
 
-Request = Training | Inline
+Request = Training | Optimisation | Inline
 
 
 def parse(body: bytes) -> Request:

@@ -26,25 +26,29 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request = json.loads((folder / "request.json").read_text())
-    report = logistic(request) if "features" in request else train(request)
+    report = logistic(request) if "features" in request else train(request, folder)
     write_json(folder / "report.json", report)
     return 0
 
 
-def train(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the trainer; return its versions and, for the challenger, every gate."""
+def train(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run the trainer, after a search if one is wanted; return its versions and, for the challenger, every gate."""
     home = Home.find()
     from tools.jobs.datasets import find
 
     datadir = find(home, request["dataset"])  # again: it may have changed while the job waited
-    argv = [sys.executable, "-m", "nn.forecast.train", "--model", request["model"], "--datadir", str(datadir)]
-    argv += ["--config", request["config"], "--timeframe", request["timeframe"], "--period", request["period"]]
+    argv = ["--model", request["model"], "--datadir", str(datadir), "--config", request["config"]]
+    argv += ["--timeframe", request["timeframe"], "--period", request["period"]]
     argv += ["--walk-forward", str(request["walk_forward"]), "--seed", str(request["seed"])]
     argv += ["--registry", str(home.registry)]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
-    folders = [Path(line) for line in done.stdout.split("\n") if line]
+    found = None
+    if "trials" in request:
+        (found,) = run("nn.search", [
+            *argv, "--trials", str(request["trials"]), "--inner-folds", str(request["inner_folds"]),
+            "--out", str(folder / "search"),
+        ])  # fmt: skip
+        argv += ["--config", found]
+    folders = [Path(line) for line in run("nn.forecast.train", argv + ["--extend"] * request["extend"])]
     line = folders[-1].parent
 
     from nn.registry.keys import read_keys
@@ -56,11 +60,20 @@ def train(request: dict[str, Any]) -> dict[str, Any]:
     gates = ask_gates(line, folders[-1].name, keys, load_thresholds())
     return {
         "line": line.name,
+        "search": found and Path(found).read_text(),
         "versions": [folder.name for folder in folders],
         "aliases": load_aliases(line, keys).aliases,
         "gates_pass": all(gate.passed for gate in gates),
         "gates": [gate.model_dump() for gate in gates],
     }
+
+
+def run(module: str, argv: list[str]) -> list[str]:
+    """Run a module of the project; return the lines of its answer. Where it fails, so does the job."""
+    done = subprocess.run([sys.executable, "-m", module, *argv], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return [line for line in done.stdout.split("\n") if line]
 
 
 def logistic(request: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,18 @@ def test_training_moves_the_challenger_and_the_chain_but_never_the_champion(line
     assert found.serial == 4
 
 
+def test_an_extended_chain_keeps_who_scored_history_and_drops_what_the_new_one_replaces(line, keys):
+    """TRN-10: a retraining adds to the chain; trained again for the same moment, it takes the older one's place."""
+    first, second, third = versions(line)
+    publish(line, keys, [first, second])
+    publish(line, keys, [third], extend=True)
+    assert load_aliases(line, keys).chain == (first, second, third)
+    publish(line, keys, [second], extend=True)
+    assert load_aliases(line, keys).chain == (first, second)
+    publish(line, keys, [third])
+    assert load_aliases(line, keys).chain == (third,)
+
+
 def test_gates_that_all_pass_make_the_challenger_champion(line, keys):
     _, second, _ = versions(line)
     judged(line, second, keys)

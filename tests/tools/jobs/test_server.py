@@ -1,97 +1,24 @@
 """The job server on a real socket: its door, its queue, its limits, its end; and SRV-14 from request to gate."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
-import httpx
-import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
 from nn.registry.keys import read_keys
 from nn.registry.manifest import load_aliases, load_version
 from nn.registry.moves import read_moves
-from tools.home import Home
-from tools.jobs.group import MARK
+from tools.jobs.group import Limits
+from tools.jobs.queue import Queue
+from tools.jobs.schedule import Entry, Scheduler
+
+from .job_server import ROOT, JobServer, make_home, marked, wait_for, write_candles
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).resolve().parents[3]
 OLD_KEY = "the-admin-key-before-the-rotation-0123456789"
-INLINE = {"features": [[float(k % 3 == c) for c in range(3)] for k in range(90)], "labels": [k % 3 for k in range(90)]}
-
-
-class JobServer:
-    """A running server in a home of its own."""
-
-    def __init__(self, home, *options, **environment):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CANDLEWRIGHT_", "MLFLOW_"))}
-        self.environment = kept | {"CANDLEWRIGHT_USER_DATA": str(home.user_data), **environment}
-        self.home, self.options = home, options
-
-    def __enter__(self):
-        command = [sys.executable, "-m", "tools.jobs", "--port", "0", *self.options]
-        self.log = self.home.user_data / f"jobs-{time.monotonic_ns()}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=log)
-        self.url = wait_for(self._address, 60)
-        self.key = self.home.secret_file("jobs").read_text().strip()
-        return self
-
-    def _address(self):
-        assert self.process.poll() is None, self.log.read_text()
-        found = [line for line in self.log.read_text().splitlines() if line.startswith("jobs ready at ")]
-        return found and found[0].removeprefix("jobs ready at ")
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(30)
-
-    def ask(self, method="GET", path="/jobs", **request):
-        headers = {"x-api-key": self.key} | request.pop("headers", {})
-        return httpx.request(method, self.url + path, headers=headers, timeout=30, trust_env=False, **request)
-
-    def post(self, body=INLINE):
-        return self.ask("POST", "/train", json=body)
-
-    def wait(self, job, *states, seconds=180):
-        def look():
-            found = self.ask(path=f"/jobs/{job}").json()
-            return found["state"] in states and found
-
-        return wait_for(look, seconds)
-
-
-def wait_for(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
-    return found
-
-
-def marked():
-    """Return the processes that any job left."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.environ()[MARK])
-        except psutil.Error:
-            continue
-    return found
-
-
-def make_home(folder):
-    home = Home(ROOT, folder / "user_data")
-    home.make()
-    return home
 
 
 @pytest.fixture(scope="module")
@@ -237,20 +164,32 @@ def test_srv_14_from_request_to_gate(server):
     assert load_aliases(line, keys).aliases == {"challenger": version}
 
 
-def write_candles(folder, n=40 * 96):
-    rng = np.random.default_rng(3)
-    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.003, n)))
-    opened = np.concatenate([[100.0], close[:-1]])
-    spread = 1 + rng.uniform(0, 0.002, n)
-    frame = pd.DataFrame(
-        {
-            "date": pd.date_range("2025-01-01", periods=n, freq="15min", tz="UTC"),
-            "open": opened,
-            "high": np.maximum(opened, close) * spread,
-            "low": np.minimum(opened, close) / spread,
-            "close": close,
-            "volume": rng.lognormal(3, 1, n),
-        }
-    )
-    folder.mkdir(parents=True)
-    frame.to_feather(folder / "BTC_USDT-15m.feather")
+def test_the_schedule_optimises_and_adds_to_the_chain(server, monkeypatch):
+    """JOB-4, SEA-6, TRN-10 by doing it, after the job above: a fast clock, the real queue, a search and a training."""
+    home, begin = server.home, datetime(2025, 2, 10, tzinfo=UTC)
+    monkeypatch.setenv("CANDLEWRIGHT_USER_DATA", str(home.user_data))
+    monkeypatch.delenv("CANDLEWRIGHT_REGISTRY", raising=False)
+    line, keys = home.registry / "unified-15m", read_keys({
+        "CANDLEWRIGHT_MODEL_KEY_FILE": str(home.secret_file("model"))})  # fmt: skip
+    if not line.exists():
+        test_srv_14_from_request_to_gate(server)
+    before = load_aliases(line, keys)
+    entry = Entry(task="optimise", enabled=True, begin=begin, dataset="synthetic", config="test", period="2d", trials=1,
+                  inner_folds=1)  # fmt: skip
+    moments = iter([begin, begin + timedelta(weeks=1)])
+    queue = Queue(home, Limits())
+    scheduler = Scheduler(home, queue, {"weekly": entry}, lambda: next(moments).timestamp())
+    queue.begin()
+    try:
+        assert scheduler.tick() == []
+        (job,) = scheduler.tick()
+        wait_for(lambda: queue.find(job.id).state in ("done", "failed"), 300)
+        assert queue.find(job.id).state == "done", (home.user_data / "jobs" / job.id / "log.txt").read_text()[-3000:]
+    finally:
+        queue.close()
+    assert job.id not in marked()
+    report, aliases = queue.report(job.id), load_aliases(line, keys)
+    assert "trials: 1" in report["search"]
+    assert aliases.chain == (*before.chain, *report["versions"])
+    assert aliases.aliases == {"challenger": report["versions"][0]}
+    assert [move.action for move in read_moves(line, keys, aliases)][-1] == "publish"
