@@ -14,7 +14,10 @@ from .result import BadResult
 
 LIMIT = 4 << 20  # bytes
 HORIZONS = ("15m", "1h", "4h", "12h")
-FIGURES = ("ic", "accuracy", "top_decile_accuracy", "class_accuracy", "macro_f1", "ece", "brier", "volatility_r2")
+FIGURES = (
+    "ic", "accuracy", "top_decile_accuracy", "class_accuracy", "over_majority", "macro_f1", "argmax_macro_f1", "ece",
+    "brier", "volatility_r2",
+)  # fmt: skip
 TRADING = (
     "trades",
     "net_return",
