@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+DEFAULT = "default"  # for environments that nobody has made a config for
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "nn" / "policy"
 
 
@@ -65,6 +66,18 @@ class PolicyConfig(Section):
                 f"total_steps is {self.total_steps}, fewer than one round of {self.n_copies} x {self.ppo.n_steps} steps"
             )
         return self
+
+    def for_steps(self, total_steps: int) -> PolicyConfig:
+        """Return this config for another length of training."""
+        try:
+            return PolicyConfig.model_validate(self.model_dump() | {"total_steps": total_steps})
+        except ValidationError as error:
+            raise PolicyConfigProblem(f"{total_steps} steps: {error.errors()[0]['msg']}") from error
+
+
+def own_config(environment: str) -> str | None:
+    """Return the name of the config made for this environment, None where there is none."""
+    return environment if (FOLDER / f"{environment}.yaml").is_file() else None
 
 
 def load_policy_config(name: str) -> PolicyConfig:

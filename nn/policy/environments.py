@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gymnasium as gym
-import numpy as np
 
 from ..models.actor_critic import ActorCriticConfig
 from .config import NetworkConfig
@@ -18,21 +17,23 @@ def make_envs(name: str, n_copies: int) -> gym.vector.VectorEnv:
     try:
         own = gym.spec(name).vector_entry_point is not None
         return gym.make_vec(name, n_copies, "vector_entry_point" if own else "sync")
-    except gym.error.Error as error:
+    except (gym.error.Error, ImportError) as error:
         raise UnknownEnvironment(f"environment {name!r}: {' '.join(str(error).split())}") from error
 
 
 def network_for(envs: gym.vector.VectorEnv, settings: NetworkConfig) -> ActorCriticConfig:
     """Return the network that reads these observations and gives these actions."""
     seen, acted = envs.single_observation_space, envs.single_action_space
-    if not isinstance(seen, gym.spaces.Box):
-        raise UnknownEnvironment(f"observations are {seen}, expected a Box of numbers")
-    common = {"n_observations": int(np.prod(seen.shape)), **settings.model_dump()}
+    if not isinstance(seen, gym.spaces.Box) or len(seen.shape) != 1:
+        raise UnknownEnvironment(f"observations are {seen}, expected a Box of one axis: a vector of numbers")
+    common = {"n_observations": seen.shape[0], **settings.model_dump()}
     if isinstance(acted, gym.spaces.Discrete):
         if acted.start != 0:
             raise UnknownEnvironment(f"actions are {acted}, expected choices that are counted from 0")
         return ActorCriticConfig(n_actions=int(acted.n), discrete=True, **common)
     if isinstance(acted, gym.spaces.Box) and len(acted.shape) == 1:
+        if not acted.is_bounded():
+            raise UnknownEnvironment(f"actions are {acted}, expected finite bounds for every number")
         low, high = (tuple(map(float, bound)) for bound in (acted.low, acted.high))
         return ActorCriticConfig(n_actions=acted.shape[0], low=low, high=high, **common)
     raise UnknownEnvironment(f"actions are {acted}, expected Discrete or a Box of one axis")

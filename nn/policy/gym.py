@@ -66,6 +66,26 @@ class TradingVectorEnv(gym.vector.VectorEnv):
         out = self.environment.step(as_weights(actions, self.num_envs), self._out)
         return *out, ended(self.environment, out)
 
+    def snapshot(self) -> np.ndarray:
+        """Return the seed and the state of all copies as bytes."""
+        seed = np.array([self.environment.__getstate__()["seed"]], np.uint64)
+        return np.concatenate([seed.view(np.uint8), self.environment.state()])
+
+    def restore(self, snapshot: np.ndarray) -> None:
+        """Go on from a `snapshot`, bit for bit."""
+        seed = int(np.ascontiguousarray(snapshot[:8]).view(np.uint64)[0])
+        self.environment.restore(np.ascontiguousarray(snapshot[8:]), seed)
+
+    def tell(self, copy: int, slot: int | None) -> str:
+        """Return pair and candle that a copy is at, and what the slot of its observation is called."""
+        state = self.environment.copies[copy]
+        one = self.environment.markets[state["pair"]]
+        opened = (one.rows["close_time"][state["row"]] - one.bar_ms).astype("datetime64[ms]").astype("datetime64[s]")
+        where = f"{one.pair}, candle {opened}Z"
+        if slot is None or self.environment.n_slots < 56:
+            return where
+        return f"{slots_of(self.environment.n_slots - 55)[slot].name} of {where}"
+
 
 class TradingEnv(gym.Env):
     """One copy of an account. After an episode has ended, `reset` begins the next.

@@ -19,7 +19,7 @@ def clipped_surrogate(log_ratio: Floats, advantage: Floats, clip: float) -> tupl
     ratio = np.exp(log_ratio)
     plain, bounded = ratio * advantage, np.clip(ratio, 1 - clip, 1 + clip) * advantage
     least = np.minimum(plain, bounded)
-    return -float(least.mean()), np.where(plain <= bounded, least, 0) / -np.float32(len(least))
+    return -float(least.mean()), np.where(plain > bounded, 0, least) / -np.float32(len(least))  # NaN stays
 
 
 def quantile_levels(n: int) -> Floats:

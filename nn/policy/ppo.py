@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from ..forecast.checkpoint import Checkpoint
 from ..models.actor_critic import ActorCritic, ActorCriticConfig
 from .adam import Adam
 from .advantage import generalized_advantage
@@ -24,9 +25,11 @@ from .flat import Floats
 from .network import Network
 from .normalise import Moments, RewardScale
 from .objective import clipped_surrogate, quantile_huber, quantile_levels, tail_advantage, tail_mean
+from .resume import restore, state_of
 from .rollout import Player, Rollout
 
 Figures = dict[str, float]
+SAVE_EVERY_S = 20.0  # what a kill may cost
 
 
 class NotFinite(ArithmeticError):
@@ -61,16 +64,37 @@ class PPO:
         self.shuffles = np.random.default_rng([seed, 1])
         self.levels = quantile_levels(network.n_quantiles)
 
-    def learn(self, on_round: Callable[[Figures], None] = lambda figures: None) -> None:
-        """Play and improve until `total_steps` steps were played; `on_round` is told the figures of every round.
+    def learn(
+        self,
+        on_round: Callable[[Figures], None] = lambda figures: None,
+        checkpoint: Checkpoint | None = None,
+        save_every_s: float = SAVE_EVERY_S,
+    ) -> None:
+        """Play and improve until `total_steps` steps were played.
+
+        Parameters
+        ----------
+        on_round : callable
+            Is told the figures of every round.
+        checkpoint : Checkpoint, optional
+            Where the learner's state is kept, see `resume`. What is there already is gone on from.
+        save_every_s : float
+            Seconds between two savings. The last round is always saved.
 
         Raises
         ------
-        ValueError
+        CheckpointRefused
+            If what is there is broken or of another training.
+        OSError
+            If the state cannot be saved; the one before it stays whole.
+        NotFiniteStep
             If the environment gives a reward or an observation that is not finite.
         NotFinite
             If the slopes of a minibatch are not finite.
         """
+        if checkpoint is not None and (saved := checkpoint.load()) is not None:
+            restore(self, saved)
+        saved_at = time.perf_counter()
         with threadpool_limits(1, "blas"):  # networks this small lose by a second thread, and sums would vary with it
             while self.steps < self.total_steps:
                 began = time.perf_counter()
@@ -78,6 +102,10 @@ class PPO:
                 improved = self.improve(1 - self.steps / self.total_steps)
                 self.steps += self.rollout.rewards.size
                 pace = self.rollout.rewards.size / (time.perf_counter() - began)
+                now, over = time.perf_counter(), self.steps >= self.total_steps
+                if checkpoint is not None and (over or now - saved_at >= save_every_s):
+                    checkpoint.save(state_of(self))
+                    saved_at = now
                 on_round({"steps": float(self.steps), "steps_per_second": pace, **played, **improved})
 
     def improve(self, left: float) -> Figures:

@@ -16,6 +16,10 @@ from .network import Network
 from .normalise import Moments, RewardScale
 
 
+class NotFiniteStep(ValueError):
+    """The environment gave a reward or an observation that is no number."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rollout:
     """T steps of N copies. Row T of `observations` and `quantiles` is what came after the last step."""
@@ -110,7 +114,7 @@ class Player:
         """Return what the network shall see, checked and normalised."""
         rows = observation.reshape(len(observation), -1)
         if not (np.isfinite(reward).all() and np.isfinite(rows).all()):
-            raise ValueError(self._not_finite(rows, reward))
+            raise NotFiniteStep(self._not_finite(rows, reward))
         if self.moments is None:
             return rows.astype(np.float32)
         self.moments.add(rows)

@@ -1,7 +1,12 @@
-"""The command, on a public task and in slips."""
+"""The command, on public tasks, and in slips."""
 
+import re
+
+import gymnasium as gym
+import numpy as np
 import pytest
 
+from nn.policy import public
 from nn.policy.config import NetworkConfig
 from nn.policy.environments import UnknownEnvironment, make_envs, network_for
 from nn.policy.train import main
@@ -15,12 +20,58 @@ def test_cartpole_is_learned(capsys):
     assert sum(returns) / 20 >= 475  # Gymnasium's own threshold of a solved CartPole-v1
 
 
-def test_a_slip_is_one_line(capsys):
+@pytest.mark.slow
+def test_a_task_that_nobody_named_is_learned_too(capsys):
+    assert main(["--env", "Acrobot-v1", "--steps", "60000"]) == 0
+    told = capsys.readouterr()
+    assert "no config is made for Acrobot-v1: configs/nn/policy/default.yaml is taken" in told.err
+    returns = [float(line) for line in told.out.split()]
+    assert sum(returns) / 20 >= -150  # it begins at -500; Gymnasium's threshold is -100
+
+
+def test_a_slip_is_one_line(capsys, tmp_path):
     assert main(["--env", "CartPole-v9"]) == 2
+    assert main(["--env", "nowhere_at_all:CartPole-v9"]) == 2
     assert main(["--env", "CartPole-v9", "--config", "CartPole-v1"]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("no config")]
+    assert len(said) == 3
     assert all(line.startswith("error: ") and "CartPole-v9" in line for line in said)
+    assert main(["--env", "CartPole-v1", "--steps", "100"]) == 2
+    assert "100 steps: " in capsys.readouterr().err
+    assert main(["--env", "CartPole-v1", "--resume"]) == 2
+    assert "--resume needs --checkpoint" in capsys.readouterr().err
+
+
+def test_a_killed_command_goes_on_when_told_to(capsys, tmp_path):
+    words = ["--env", "CartPole-v1", "--steps", "512", "--checkpoint", str(tmp_path / "kept")]
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    assert main(words) == 2
+    assert "policy.safetensors is there: --resume goes on from it" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    again = capsys.readouterr()
+    assert re.search(r"goes on after 512 steps\nCartPole-v1 cannot give its state away", again.err)
+    assert again.out == first
+    assert main([*words[:-1], str(tmp_path / "empty"), "--resume"]) == 0
+    assert "nothing in" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_command_with_a_sentence(capsys, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    words = ["--env", "CartPole-v1", "--steps", "512", "--checkpoint", str(tmp_path / "file")]
+    assert main(words) == 1
+    assert "error: the checkpoint cannot be written: " in capsys.readouterr().err
+
+
+def test_the_story_counts_only_the_steps_of_this_run(capsys, monkeypatch):
+    class Learner:
+        total_steps, steps = 1000, 600
+        rollout = type("Played", (), {"rewards": np.zeros((10, 10))})
+
+    clock = iter([0.0, 0.0, 10.0, 10.0])
+    monkeypatch.setattr(public.time, "monotonic", lambda: next(clock))
+    public.Story(Learner())({"steps": 600.0, "kl": 0.01})
+    assert "600 of 1,000 steps: kl 0.01; 40 s left" in capsys.readouterr().err
 
 
 def test_a_network_fits_the_spaces():
@@ -31,7 +82,28 @@ def test_a_network_fits_the_spaces():
     assert network_for(envs, NetworkConfig()).discrete
 
 
-def test_spaces_without_numbers_are_refused():
-    envs = make_envs("FrozenLake-v1", 2)
-    with pytest.raises(UnknownEnvironment, match="expected a Box of numbers"):
-        network_for(envs, NetworkConfig())
+class Spaces(gym.vector.VectorEnv):
+    """Nothing but spaces."""
+
+    def __init__(self, observation, action):
+        self.num_envs, self.single_observation_space, self.single_action_space = 1, observation, action
+
+
+VECTOR, CHOICE = gym.spaces.Box(-1, 1, (3,)), gym.spaces.Discrete(2)
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "words"),
+    [
+        (gym.spaces.Discrete(16), CHOICE, "observations are Discrete"),
+        (gym.spaces.Box(0, 255, (84, 84, 3), np.uint8), CHOICE, "expected a Box of one axis: a vector of numbers"),
+        (gym.spaces.Dict(a=VECTOR), CHOICE, "observations are Dict"),
+        (VECTOR, gym.spaces.MultiDiscrete([2, 3]), "actions are MultiDiscrete"),
+        (VECTOR, gym.spaces.Discrete(3, start=1), "expected choices that are counted from 0"),
+        (VECTOR, gym.spaces.Box(-np.inf, np.inf, (1,)), "expected finite bounds for every number"),
+        (VECTOR, gym.spaces.Box(-1, 1, (2, 2)), "expected Discrete or a Box of one axis"),
+    ],
+)
+def test_spaces_that_do_not_fit_are_refused(observation, action, words):
+    with pytest.raises(UnknownEnvironment, match=words):
+        network_for(Spaces(observation, action), NetworkConfig())
