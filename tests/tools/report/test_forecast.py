@@ -4,8 +4,12 @@ import json
 import re
 from html import unescape
 
+import numpy as np
 import pytest
 
+from nn.baselines.rows import Forecast, from_probability
+from nn.evaluation.figures import Outcomes
+from nn.evaluation.figures import figures as judged_figures
 from tools.report.__main__ import main
 from tools.report.document import build
 from tools.report.figures import figures
@@ -59,6 +63,19 @@ def test_every_number_of_the_section_is_the_files(world, file_of):
     assert EVIL not in body
     assert "do not beat the best simple forecaster" in body
     assert document["verdict"][-1]["text"].startswith("The inputs have drifted")
+
+
+def test_every_figure_that_a_judgement_has_is_shown(file_of):
+    """EVA-2: what is computed and not shown might as well not be."""
+    draw = np.random.default_rng(0)
+    p = draw.dirichlet([1, 1, 1], (60, 4))
+    labels = np.full((60, 24), np.nan)
+    labels[:, :4], labels[:, 4:8] = draw.normal(0, 0.01, (60, 4)), draw.integers(0, 3, (60, 4))
+    outcomes = Outcomes(np.arange(60) * 900_000, np.zeros(60, int), labels, draw.normal(-5, 1, (60, 2)))
+    forecast = Forecast(from_probability(p).score, p.argmax(-1), p, draw.normal(-5, 1, (60, 2)))
+    names = [figure.name for figure in judged_figures(forecast, outcomes)]
+    shown = read_forecast(file_of(judgement(metrics=dict.fromkeys(names, 0.25))))["figures"]
+    assert sorted(row["name"] for row in shown) == sorted(names)
 
 
 def test_without_a_file_there_is_no_section(world):
