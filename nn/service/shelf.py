@@ -60,6 +60,7 @@ class Shelf:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     places: dict[str, Place] = field(default_factory=dict)
     refusal: Refused | None = None  # of everything: no key to check signatures with
+    closed: Refused | None = None  # the registry's folder, to this user
     backends: Backends = field(default_factory=Backends)
 
     @classmethod
@@ -91,13 +92,13 @@ class Shelf:
         if found:
             raise Refused(503, "no_model", f"several model lines serve {timeframe}, none is called {name}")
         place = self.places.get(name, Place())
-        refusal = self.refusal or (place.refusal if place.line is None else None)
+        refusal = self.refusal or self.closed or (place.refusal if place.line is None else None)
         raise refusal or Refused(503, "no_model", f"no {PREFIX[kind]} model line serves timeframe {timeframe}")
 
     def refusals(self) -> list[Refused]:
         """Return why nothing at all, or nothing of some line, is served."""
         lines = [place.refusal for _, place in sorted(self.places.items()) if place.line is None and place.refusal]
-        return [self.refusal, *lines] if self.refusal else lines
+        return [*filter(None, (self.refusal, self.closed)), *lines]
 
     def check_ready(self) -> None:
         """Raise `Refused` with 503 unless a champion serves and no line had to be refused whole."""
@@ -108,20 +109,35 @@ class Shelf:
 
     def look(self) -> None:
         """Load what is new or changed; called once before serving, then by the thread."""
-        folders = [path.parent for path in sorted(self.folder.glob("*/aliases.json"))]
+        folders = self._folders()
         keys = self._keys() if folders else None
         if keys is None:
             return
         for folder in folders:
             place = self.places.setdefault(folder.name, Place())
             stamp = stamp_of(folder)
-            again = place.refusal is not None and time.monotonic() >= place.try_again
+            new = place.line is None and place.refusal is None
+            again = new or (place.refusal is not None and time.monotonic() >= place.try_again)
             changed, place.stamp = place.changed(stamp), stamp
             if changed or again:
                 place.try_again = time.monotonic() + TRY_AGAIN_S
                 exchange(place, folder, keys, self.serials, self.backends)
             if place.line is not None:
                 place.line = quickened(place.line, self.backends)
+
+    def _folders(self) -> list[Path]:
+        """Return the folders of lines, those that may not be looked into too: loading one says why it is refused."""
+        try:
+            names = sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            if self.closed is None:
+                logger.error("the model registry cannot be read: %s; what serves goes on", error)
+            self.closed = Refused(503, "no_model", "the model registry cannot be read; the log of the service says why")
+            return []
+        self.closed = None
+        return [self.folder / name for name in names if may_be_line(self.folder / name)]
 
     def _keys(self) -> Keys | None:
         try:
@@ -151,6 +167,17 @@ class Shelf:
         if self._thread is not None:
             self._thread.join(timeout=5)
         self.backends.close()
+
+
+def may_be_line(folder: Path) -> bool:
+    """Tell whether a folder has an alias file, or may have one that this user must not see."""
+    try:
+        (folder / ALIASES).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def default_name(line: Line) -> str:

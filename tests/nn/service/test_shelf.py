@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
 from nn.registry.aliases import ALIASES, SIGNATURE
@@ -93,3 +98,58 @@ def test_a_line_is_loaded_anew_only_for_files_that_it_is_made_of(registry, kit, 
         assert (len(loads), len(shelf.refusals())) == (attempt, 0)  # what serves goes on
     shelf.look()
     assert len(loads) == 4
+
+
+@contextmanager
+def unprivileged():
+    """Be somebody who owns nothing, where the tests run as root: to root every file is open."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def open_registry(tmp_path, chain):
+    """A registry that anybody may read, in folders that anybody may pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        registry = type(chain)(Path(folder) / "registry")
+        registry.publish(registry.add(150))
+        Path(folder).chmod(0o755)
+        for path in (registry.folder, *registry.folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        yield registry
+
+
+@pytest.mark.parametrize("where", [".", "unified-15m", "unified-15m/aliases.json", "unified-15m/*/weights.safetensors"])
+def test_a_registry_that_this_user_must_not_read_is_told_and_served_once_it_may(open_registry, kit, caplog, where):
+    """An installation slip: it must not look like an empty registry, and mending it must need no restart."""
+    (path,) = open_registry.folder.glob(where) if "*" in where else [open_registry.folder / where]
+    mode = path.stat().st_mode & 0o777
+    open_registry.shelf()  # what is imported late is imported now
+    path.chmod(0)
+    shelf = Shelf(open_registry.folder, environ={"CANDLEWRIGHT_MODEL_KEY": kit.model_key})
+    with unprivileged():
+        for _ in range(3):
+            shelf.look()
+    for question in (shelf.check_ready, lambda: shelf.line_of("15m")):
+        with pytest.raises(Refused, match="log of the service says why") as refused:
+            question()
+        assert refused.value.status == 503
+    assert sum("ermission" in record.getMessage() for record in caplog.records) == 1, caplog.text
+    path.chmod(mode)
+    for place in shelf.places.values():
+        place.try_again = 0.0  # half a minute later
+    with unprivileged():
+        shelf.look()
+    shelf.check_ready()
+    served = shelf.line_of("15m")
+    path.chmod(0)
+    with unprivileged():
+        shelf.look()
+    path.chmod(mode)
+    assert shelf.line_of("15m") is served
