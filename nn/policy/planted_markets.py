@@ -91,7 +91,7 @@ MARKETS = {
     "reversion": Planted(edge=-8e-4, fee_bps=5.0),
     "momentum": Planted(edge=8e-4, fee_bps=5.0),
     "free": Planted(edge=-8e-4),
-    "costly": Planted(edge=-2e-4, half_life=3.0, fee_bps=20.0),  # an edge that costs more than it brings
+    "costly": Planted(edge=-2e-4, half_life=3.0, fee_bps=30.0),  # an edge that costs more than it brings
     "noise": Planted(edge=0.0, fee_bps=10.0),
     "future": Planted(edge=2e-3, half_life=0.0, volatility=0.0, fee_bps=2.0),  # z is the next bar's return
 }

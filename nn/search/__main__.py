@@ -21,6 +21,8 @@ from ..forecast.train import main as train
 from ..forecast.train import parser as train_parser
 
 STORAGE_VARIABLE = "CANDLEWRIGHT_SEARCH_STORAGE"  # for an address with a password: process lists show arguments
+POLICY = "policy"  # of --model: not a forecaster
+VALUES = ("net return of a day", "weighted Sortino ratio of normal, choppy and trending spells")  # that are made large
 ROUNDS = 3  # how often missing trials are started again, such as those of workers that were killed
 
 
@@ -42,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted; the same command goes on", 130)
     print(profile)
+    if options.train and options.model == POLICY:
+        from ..policy.train_trading import main as train_policy
+
+        return train_policy(train_arguments(options, profile))
     if options.train:
         return train(train_arguments(options, profile))
     return 0
@@ -55,18 +61,19 @@ def search(options: argparse.Namespace) -> Path:
     from .summary import profile, summarise, table
     from .trials import options_of
 
-    task = make_task(options)
+    task = make_policy_task(options) if options.model == POLICY else make_task(options)
     study = open_study(options_of(task))
     run_trials(task, options.trials, options.workers, options.ray_address)
     trials = study.trials()
     found = summarise(trials)
-    Console(stderr=True).print(table(trials, found))
+    Console(stderr=True).print(table(trials, found, VALUES[options.model == POLICY]))
     if found is None:
         errors = {trial.error for trial in trials if trial.error}
         raise LookupError(f"no trial of study {task['study']['name']} was completed: {'; '.join(sorted(errors))}")
     folder = options.out / task["study"]["name"]
     folder.mkdir(parents=True, exist_ok=True)
-    text = profile(task["study"]["name"], found, task["config"]["search"]["trials"])
+    before = task["config"]["search"]["trials"] if "search" in task["config"] else None
+    text = profile(task["study"]["name"], found, VALUES[options.model == POLICY], before)
     written = [json.dumps(vars(trial)) for trial in trials]
     (folder / "trials.jsonl").write_text("\n".join(written) + "\n")
     (folder / "best.yaml").write_text(text)
@@ -76,17 +83,43 @@ def search(options: argparse.Namespace) -> Path:
 
 def make_task(options: argparse.Namespace) -> dict[str, Any]:
     """Return what every worker is told, its share of the trials aside."""
-    from ..data.candles import check_candles
     from ..forecast.config import load_config
-    from ..forecast.dataset import cut
-    from ..forecast.schedule import data_end, schedule
     from .space import layer_of, load_space
 
     kind, first_word, layers = MODELS[options.model]
     config = load_config([*layers, *(name for name in options.config or [] if name not in layers)])
     space = load_space(options.space or first_word)
     config.with_layer(layer_of(space.draw(options.seed, 0)))  # a name that no profile knows shall not cost a trial
-    frames = read_pairs(options.datadir, options.pairs, options.timeframe)
+    steps = options.inner_folds * config.fit.seeds * config.fit.epochs
+    task = shared_terms(options, space, config.hash, first_word, steps, options.pairs)
+    told = config.model_dump(mode="json", exclude={"candidates"})
+    return task | {"run": "nn.search.trials:run_share", "kind": kind, "config": told}
+
+
+def make_policy_task(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what every worker of a search over policies is told, its share of the trials aside."""
+    from ..policy.trading_config import load_trading_config
+    from .policy_objective import with_parameters
+    from .space import SpaceProblem, load_space
+
+    config = with_parameters(load_trading_config(options.config or ["train"]), {"data.timeframe": options.timeframe})
+    space = load_space(options.space or POLICY)
+    if space.spells is None:
+        raise SpaceProblem(f"space {options.space or POLICY} has no spells, expected a weight for each kind of market")
+    with_parameters(config, space.draw(options.seed, 0))  # a name that no config knows shall not cost a trial
+    task = shared_terms(options, space, config.hash, POLICY, options.inner_folds, options.pairs or config.data.pairs)
+    return task | {"run": "nn.search.policy_trials:run_share", "config": config.model_dump(mode="json")}
+
+
+def shared_terms(
+    options: argparse.Namespace, space: Any, config_hash: str, first_word: str, steps: int, pairs: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return the study, the candles and the periods that judge its trials; the periods after them stay unread."""
+    from ..data.candles import check_candles
+    from ..forecast.dataset import cut
+    from ..forecast.schedule import data_end, schedule
+
+    frames = read_pairs(options.datadir, pairs, options.timeframe)
     end = data_end(frames, options.timeframe, options.until)
     until = schedule(end, options.walk_forward, options.period, options.timeframe)[0].trained_until
     inner = schedule(until, options.inner_folds, options.period, options.timeframe)
@@ -99,7 +132,7 @@ def make_task(options: argparse.Namespace) -> dict[str, Any]:
         file=sys.stderr,
     )
     facts = {
-        "config": config.hash[:16], "space": space.model_dump_json(), "pairs": " ".join(frames),
+        "config": config_hash[:16], "space": space.model_dump_json(), "pairs": " ".join(frames),
         "candles": " ".join(each[:16] for each in prints), "until": until.isoformat(),
         "inner_folds": str(options.inner_folds), "period": str(options.period), "seed": str(options.seed),
     }  # fmt: skip
@@ -108,13 +141,12 @@ def make_task(options: argparse.Namespace) -> dict[str, Any]:
     )
     study = {
         "name": options.study or line, "storage": storage, "space": space.model_dump(mode="json"), "seed": options.seed,
-        "steps": options.inner_folds * config.fit.seeds * config.fit.epochs, "facts": facts,
-        "heartbeat_s": options.heartbeat, "sampler": options.sampler,
+        "steps": steps, "facts": facts, "heartbeat_s": options.heartbeat, "sampler": options.sampler,
     }  # fmt: skip
     return {
-        "study": study, "kind": kind, "config": config.model_dump(mode="json", exclude={"candidates"}), "line": line,
-        "datadir": str(options.datadir.absolute()), "pairs": list(frames), "timeframe": options.timeframe,
-        "until": until.isoformat(), "inner_folds": options.inner_folds, "period_s": options.period.total_seconds(),
+        "study": study, "line": line, "datadir": str(options.datadir.absolute()), "pairs": list(frames),
+        "timeframe": options.timeframe, "until": until.isoformat(), "inner_folds": options.inner_folds,
+        "period_s": options.period.total_seconds(),
     }  # fmt: skip
 
 
@@ -132,7 +164,7 @@ def run_trials(task: dict[str, Any], n_trials: int, workers: int, address: str |
         begun = f"{datetime.now():%Y%m%dT%H%M%S}.{os.getpid()}"
         shares = [missing // workers + (number < missing % workers) for number in range(min(workers, missing))]
         tasks = [{**task, "n_trials": share, "worker": f"{begun}.{n}"} for n, share in enumerate(shares)]
-        run_tasks("nn.search.trials:run_share", tasks, len(tasks), address)
+        run_tasks(task["run"], tasks, len(tasks), address)
 
 
 def log(options: argparse.Namespace, task: dict[str, Any], found: Any, text: str, trials: list[str]) -> None:
@@ -151,8 +183,12 @@ def log(options: argparse.Namespace, task: dict[str, Any], found: Any, text: str
 
 def train_arguments(options: argparse.Namespace, profile: Path) -> list[str]:
     """Return the command line that trains the winner, which then is the challenger."""
-    argv = ["--model", options.model, "--datadir", str(options.datadir), "--timeframe", options.timeframe]
-    for name in [*(options.config or []), str(profile)]:
+    argv = ["--datadir", str(options.datadir)]
+    below = options.config or (["train"] if options.model == POLICY else [])
+    if options.model != POLICY:
+        argv += ["--model", options.model, "--timeframe", options.timeframe, "--workers", str(options.workers)]
+        argv += ["--ray-address", options.ray_address] if options.ray_address else []
+    for name in [*below, str(profile)]:
         argv += ["--config", name]
     argv += [
         "--walk-forward",
@@ -160,8 +196,8 @@ def train_arguments(options: argparse.Namespace, profile: Path) -> list[str]:
         "--period",
         f"{round(options.period.total_seconds() / 3600)}h",
     ]
-    argv += ["--seed", str(options.seed), "--registry", str(options.registry), "--workers", str(options.workers)]
-    for name in ("until", "line", "ray_address", "checkpoints"):
+    argv += ["--seed", str(options.seed), "--registry", str(options.registry)]
+    for name in ("until", "line", "checkpoints"):
         value = getattr(options, name)
         text = value.isoformat() if isinstance(value, datetime) else str(value)
         argv += [f"--{name.replace('_', '-')}", text] if value else []
@@ -175,6 +211,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m nn.search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[train_parser()], add_help=False, conflict_handler="resolve",
+    )  # fmt: skip
+    made.add_argument(
+        "--model", choices=[*MODELS, POLICY], default="unified",
+        help="what is searched for: a forecaster, or policy, whose --config are those of nn.policy.train [unified]",
     )  # fmt: skip
     made.add_argument("--trials", type=int, default=20, metavar="N", help="trials that the study shall have [20]")
     made.add_argument("--space", metavar="NAME|FILE", help="what may change, of configs/nn/search [as --model]")

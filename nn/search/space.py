@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+SPELLS = ("normal", "choppy", "trending")  # kinds of market; see `spells`
 SPACES = Path(__file__).resolve().parents[2] / "configs" / "nn" / "search"
 
 
@@ -69,15 +70,23 @@ class Parameter(BaseModel):
 class Space(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     prune_by: str | None = None  # a validation figure of each epoch, higher is better; null lets every trial finish
+    spells: dict[str, float] | None = None  # of policies: weights of what they earn in each kind of spell (SEA-3)
     parameters: dict[str, Parameter] = Field(min_length=1)
 
     @field_validator("parameters")
     @classmethod
     def _have_a_section(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
         for name in parameters:
-            if name.count(".") != 1:
+            if "." not in name:
                 raise ValueError(f"parameter {name!r}, expected `section.name` of a profile")
         return parameters
+
+    @field_validator("spells")
+    @classmethod
+    def _are_weights_of_spells(cls, spells: dict[str, float] | None) -> dict[str, float] | None:
+        if spells is not None and (set(spells) != set(SPELLS) or min(spells.values()) < 0 or not sum(spells.values())):
+            raise ValueError(f"spells are {spells}, expected a weight of at least 0 for each of {', '.join(SPELLS)}")
+        return spells
 
     def draw(self, seed: int, number: int) -> dict[str, Any]:
         """Return the parameters of one trial; they depend on its number and nothing that happened before."""
@@ -85,12 +94,15 @@ class Space(BaseModel):
         return {name: parameter.draw(rng) for name, parameter in self.parameters.items()}
 
 
-def layer_of(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return parameters as sections of a profile."""
-    layer: dict[str, dict[str, Any]] = {}
+def layer_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as sections of a profile, one in the other where names have more than one dot."""
+    layer: dict[str, Any] = {}
     for name, value in parameters.items():
-        section, _, key = name.partition(".")
-        layer.setdefault(section, {})[key] = json.loads(json.dumps(value))
+        *sections, key = name.split(".")
+        place = layer
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = json.loads(json.dumps(value))
     return layer
 
 

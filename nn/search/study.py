@@ -33,7 +33,7 @@ class Trial:
     state: str
     parameters: dict[str, Any]
     seed: int
-    value: float | None = None  # mean net return of a day
+    value: float | None = None  # what the study makes large, such as the mean net return of a day
     days: tuple[str, ...] = ()
     returns: tuple[float, ...] = ()  # net, by day
     trades: int = 0

@@ -17,6 +17,7 @@ from .space import layer_of
 from .study import COMPLETE, FAILED, PRUNED, Trial
 
 ANNUAL_DAYS = 365
+RETURN = "net return of a day"
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ def _overfitting(complete: Sequence[Trial]) -> float | None:
     return backtest_overfitting(np.array([trial.returns for trial in complete]).T, n_blocks).probability
 
 
-def table(trials: Sequence[Trial], found: Summary | None, rows: int = 10) -> Table:
+def table(trials: Sequence[Trial], found: Summary | None, value: str = RETURN, rows: int = 10) -> Table:
     """Return the best trials, one a row, and under them what the winner is worth."""
-    made = Table(title="Search: net return of a day on the inner folds, after costs")
+    made = Table(title=f"Search: {value} on the inner folds, after costs")
     for column in ("trial", "value", "trades", "parameters"):
         made.add_column(column, justify="left" if column == "parameters" else "right")
     complete = sorted((t for t in trials if t.state == COMPLETE), key=lambda t: -(t.value or 0.0))
@@ -103,21 +104,25 @@ def table(trials: Sequence[Trial], found: Summary | None, rows: int = 10) -> Tab
     return made
 
 
-def profile(study: str, found: Summary, n_before: int = 0) -> str:
+def profile(study: str, found: Summary, value: str = RETURN, n_before: int | None = 0) -> str:
     """Return the winner as a training profile that says how many were tried, with what it is worth above it.
 
     Parameters
     ----------
-    n_before : int
-        Trials of earlier searches whose winner this one began with.
+    value : str
+        What the study made large.
+    n_before : int, optional
+        Trials of earlier searches whose winner this one began with; None for a config that keeps no count of them.
     """
     head = [
         f"# Over the profiles of the search: trial {found.best.number} of study {study}, {found.n_trials} trials.",
-        f"# Net return of a day on the inner folds {found.best.value:+.6f}; deflated Sharpe ratio"
+        f"# {value[0].upper()}{value[1:]} on the inner folds {found.best.value:+.6f}; deflated Sharpe ratio"
         f" {_known(found.deflated_sharpe)}, probability of overfitting {_known(found.pbo)}.",
         f"# The trial repeats bit for bit with seed {found.best.seed}.",
     ]
-    layer = layer_of(found.best.parameters) | {"search": {"study": study, "trials": n_before + found.n_trials}}
+    layer = layer_of(found.best.parameters)
+    if n_before is not None:
+        layer |= {"search": {"study": study, "trials": n_before + found.n_trials}}
     return "\n".join(head) + "\n\n" + yaml.safe_dump(layer, sort_keys=True)
 
 

@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 
 from nn.forecast.config import load_config
+from nn.policy.trading_config import load_trading_config
+from nn.search.policy_objective import with_parameters
 from nn.search.space import SPACES, Parameter, SpaceProblem, layer_of, load_space
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SPACES.glob("*.yaml")))
 def test_a_shipped_space_loads_and_any_draw_of_it_fits_the_base_profile(name):
     space = load_space(name)
-    base = load_config(["base"])
+    base = load_trading_config(["train"]) if name == "policy" else load_config(["base"])
+
+    def laid_over(drawn):
+        return with_parameters(base, drawn) if name == "policy" else base.with_layer(layer_of(drawn))
+
     for number in range(30):
         drawn = space.draw(7, number)
-        assert base.with_layer(layer_of(drawn)).hash == base.with_layer(layer_of(space.draw(7, number))).hash
+        assert laid_over(drawn).hash == laid_over(space.draw(7, number)).hash
     assert space.draw(7, 0) != space.draw(7, 1)
     assert space.draw(7, 0) != space.draw(8, 0)
 
@@ -53,6 +59,7 @@ def test_a_range_is_drawn_to_both_its_ends_and_never_beyond(given):
         ("parameters: {fit.learning_rate: {low: 0.0, high: 1.0, choices: [1]}}", "choices stand alone"),
         ("parameters: {learning_rate: {low: 0.0, high: 1.0}}", "section.name"),
         ("parameters: {fit.learning_rate: {lo: 0.0, high: 1.0}}", "lo: Extra inputs"),
+        ("spells: {normal: 1}\nparameters: {a.b: {low: 0.0, high: 1.0}}", "normal, choppy, trending"),
         ("prune_bye: x\nparameters: {fit.learning_rate: {low: 0.0, high: 1.0}}", "prune_bye"),
         ("[1, 2]", "not a mapping"),
         ("a: [", "not a mapping in YAML"),
@@ -67,5 +74,5 @@ def test_a_slip_in_a_space_is_named(tmp_path, text, said):
 
 
 def test_an_unknown_space_names_those_there_are():
-    with pytest.raises(SpaceProblem, match="known are direction, unified"):
+    with pytest.raises(SpaceProblem, match="known are direction, policy, unified"):
         load_space("unifed")
