@@ -6,6 +6,7 @@ No 5xx but the 503s that the page declares, every answer as the page says, whate
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 
 import httpx
@@ -16,7 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nn.models.build import ACTOR_CRITIC
 from nn.service.openapi import FILE
+
+from ..policy.small_policy import write_small_policy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own imports
@@ -27,7 +31,7 @@ with warnings.catch_warnings():
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 load_all_checks()
 ARROW = "application/vnd.apache.arrow.stream"
-QUESTIONS = ["/forecast", "/direction", "/predict"]
+QUESTIONS = ["/forecast", "/direction", "/predict", "/rollout"]
 PAGE = json.loads(FILE.read_text())
 NOT_ASKED = [positive_data_acceptance, not_a_server_error]  # undeclared ones fail by their status
 MODEST = settings(
@@ -51,8 +55,22 @@ schema = schemathesis.openapi.from_dict(PAGE)
 
 
 @pytest.fixture(scope="module")
-def fuzzed(start, both_lines):
-    return start(both_lines.folder, "requests_per_second: 100000\nrequests_burst: 100000\n")
+def home(both_lines, tmp_path_factory):
+    """A registry with a line of every kind."""
+    registry = type(both_lines)(tmp_path_factory.mktemp("fuzzed") / "registry")
+    shutil.copytree(both_lines.folder, registry.folder)
+    registry.publish(write_small_policy(registry.folder / "policy-15m", registry.keys).name, line="policy-15m")
+    return registry
+
+
+@pytest.fixture(scope="module")
+def policy(home):
+    return home.shelf().line_of("15m", ACTOR_CRITIC).champion.policy
+
+
+@pytest.fixture(scope="module")
+def fuzzed(start, home):
+    return start(home.folder, "requests_per_second: 100000\nrequests_burst: 100000\n")
 
 
 def test_the_page_is_openapi():
@@ -88,7 +106,25 @@ def test_damaged_streams_are_refused(fuzzed, kit, data):
     several = data.draw(st.booleans())
     frame = kit.candles(160)
     table = kit.pairs_table({"BTC/USDT": frame, "ETH/USDT": frame}) if several else kit.arrow_table(frame)
-    body = bytearray(kit.stream_of(table, compression=codec))
+    body = damaged(data, kit.stream_of(table, compression=codec))
+    refused_or_answered(fuzzed, data.draw(st.sampled_from(QUESTIONS)), body)
+
+
+@settings(MODEST, max_examples=40)
+@given(data=st.data())
+def test_damaged_streams_of_observations_are_refused(fuzzed, policy, kit, data):
+    rows = np.zeros((20, 58), np.float32)
+    columns = {name: rows[:, k] for k, name in enumerate(policy.observations.names)}
+    parameters = {"schema_version": "1", "pair": "ETH/USDT:USDT", "timeframe": "15m"}
+    table = pa.table(columns, metadata=parameters | {"observation_digest": policy.observations.digest})
+    whole = kit.stream_of(table, compression=data.draw(st.sampled_from([None, "lz4", "zstd"])))
+    assert refused_or_answered(fuzzed, "/action", whole).status_code == 200
+    refused_or_answered(fuzzed, "/action", damaged(data, whole))
+
+
+def damaged(data, stream: bytes) -> bytes:
+    """Return a stream with one to four wounds."""
+    body = bytearray(stream)
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, max(len(body) - 9, 0)) | st.integers(0, min(1500, len(body) - 9)))
         match data.draw(st.sampled_from(["bit", "cut", "huge", "negative", "double"])):
@@ -104,7 +140,7 @@ def test_damaged_streams_are_refused(fuzzed, kit, data):
                 body[place:place] = body[place : place + 64]
         if len(body) < 16:
             break
-    refused_or_answered(fuzzed, data.draw(st.sampled_from(QUESTIONS)), bytes(body))
+    return bytes(body)
 
 
 def hostile_columns(frame) -> dict[str, pa.Array]:
