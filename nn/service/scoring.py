@@ -202,8 +202,9 @@ def usable_rows(candles: Candles, step: int, version: Scorer, first: int = 0) ->
     opened, high, low, close, volume = (candles[name][begin:] for name in OHLCV)
     filled = (volume == 0) & (opened == high) & (high == low) & (low == close)
     date = candles["date"][begin:].astype(np.int64, copy=False)
-    earliest = np.maximum(first_start_without_hole(date, filled, step) + begin, version.warmup)
-    return (np.arange(begin, begin + len(filled)) - before >= earliest)[first - begin :]
+    whole = date[-1] - date[0] == (len(date) - 1) * step and not filled.any()
+    earliest = begin if whole else first_start_without_hole(date, filled, step) + begin
+    return (np.arange(begin, begin + len(filled)) - before >= np.maximum(earliest, version.warmup))[first - begin :]
 
 
 def read_section(
