@@ -76,26 +76,42 @@ class Accounts:
         closed = (opened + self._bar).to_pydatetime()
         account = self.at(pair, closed, float(frame["close"].iloc[-1]))
         opens = dict(zip(frame["date"].iloc[-WINDOW:], frame["open"].iloc[-WINDOW:], strict=True))
-        events: list[list[tuple[Order, bool]]] = [[] for _ in range(WINDOW)]
-        for trade in self._before(pair, closed)[1]:
-            for order in trade.orders:
-                # a stop that rests on the exchange is no order of the policy
-                resting = order.ft_order_side == "stoploss" and not order.safe_filled
-                for is_fill, when in ((False, order.order_date_utc), (True, filled_at(order))):
-                    age = (opened - pd.Timestamp(when).floor(self._bar)) // self._bar
-                    if not resting and 0 <= age < WINDOW and (order.safe_filled or not is_fill):
-                        events[age].append((order, is_fill))
+        sums = self._sums(pair, opened, closed)
         window = AgentWindow()
         for age in reversed(range(WINDOW)):
-            for order, is_fill in events[age]:
-                if is_fill:
-                    mid = opens.get(opened - age * self._bar)
-                    window.fill(side_of(order), order.safe_filled, order.safe_price, mid)
-                elif order.safe_amount:
-                    window.place(order.safe_amount)
+            for side in ("buy", "sell"):
+                placed, filled, paid = sums.get((age, side), (0.0, 0.0, 0.0))
+                if placed:
+                    window.place(placed)
+                if filled:
+                    window.fill(side, filled, paid / filled, opens.get(opened - age * self._bar))
             if age:
                 window.next_bar()
         return account, window.fields(account.cash, account.units)
+
+    def _sums(
+        self, pair: str, opened: pd.Timestamp, closed: datetime
+    ) -> dict[tuple[int, str], tuple[float, float, float]]:
+        """Return base currency placed and filled and quote currency paid, by age in bars and side.
+
+        The environment sends one order a bar: a reversal, which is two orders of one side here, counts as one.
+        """
+        sums: dict[tuple[int, str], tuple[float, float, float]] = {}
+
+        def add(when: datetime, order: Order, *amounts: float) -> None:
+            age = (opened - pd.Timestamp(when).floor(self._bar)) // self._bar
+            if 0 <= age < WINDOW:
+                known = sums.get((age, side_of(order)), (0.0, 0.0, 0.0))
+                sums[age, side_of(order)] = tuple(a + b for a, b in zip(known, amounts, strict=True))  # type: ignore[assignment]
+
+        for trade in self._before(pair, closed)[1]:
+            for order in trade.orders:
+                filled = order.safe_filled
+                if filled:
+                    add(filled_at(order), order, 0.0, filled, filled * order.safe_price)
+                if filled or order.ft_order_side != "stoploss":  # a stop that only rests is no order of the policy
+                    add(order.order_date_utc, order, order.safe_amount or 0.0, 0.0, 0.0)
+        return sums
 
     def _before(self, pair: str, closed: datetime) -> tuple[float, list[LocalTrade]]:
         """Return cash with all trades settled that ended before the window, and the trades that did not."""

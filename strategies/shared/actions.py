@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 30.0  # SRV-9: a moved alias is picked up within 30 s
 MARGIN = 8  # rows more than the newest observation reads
+MAX_HOLE, HOLE_WINDOW = 3, 20  # bars
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,18 @@ class Actions:
         return client
 
 
+def holed(frame: pd.DataFrame, bar_ms: int) -> bool:
+    """Tell whether more than 3 bars in a row are missing or filled among the last 20 (DQ-4): nothing is acted on there.
+
+    Freqtrade fills a missing candle with one of no volume at the last price.
+    """
+    recent = frame.iloc[-HOLE_WINDOW:]
+    still = [recent[name] == recent["close"] for name in ("open", "high", "low")]
+    times, filled = wire.open_times(recent), np.logical_and.reduce([recent["volume"] == 0, *still])
+    marks = np.concatenate([[times[0] - bar_ms], times[~filled], [times[-1] + bar_ms]])
+    return bool((np.diff(marks) // bar_ms - 1 > MAX_HOLE).any())
+
+
 def observe(observations: ObservationSet, pair: str, frame: pd.DataFrame, agent: tuple[float, ...]) -> np.ndarray:
     """Return the observation at a frame's newest candle, float32 (slots,); `ForecastUnavailable` says what is wrong."""
     if pair not in observations.tokens:
@@ -156,6 +169,8 @@ def observe(observations: ObservationSet, pair: str, frame: pd.DataFrame, agent:
     needed = observations.warmup + 1
     if len(frame) < needed:
         raise ForecastUnavailable("short", f"the frame has {len(frame)} candles, an observation reads {needed}")
+    if holed(frame, observations.bar_ms):
+        raise ForecastUnavailable("unscored", f"more than {MAX_HOLE} bars in a row are missing among the last 20")
     columns = ["date", *wire.PRICES, *(name for name in observations.inputs if name in frame)]
     recent = frame[columns].iloc[-(needed + MARGIN) :].reset_index(drop=True)
     try:

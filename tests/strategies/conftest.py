@@ -21,6 +21,7 @@ def load(name):
 
 stub_service = load("stub_service")
 load("freqtrade_process")
+load("known_policy")
 
 
 def candles(rows, start="2025-01-20", timeframe="15m", seed=5):

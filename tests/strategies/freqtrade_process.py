@@ -110,11 +110,18 @@ class Freqtrade:
         )  # fmt: skip
 
     @contextlib.contextmanager
-    def trading(self, strategy, log, *arguments):
-        """Let a dry-run bot trade until the block ends; yields its process, `log` is a file of its words."""
+    def trading(self, strategy, log, *arguments, clock=None, **environment):
+        """Let a dry-run bot trade until the block ends; yields its process, `log` is a file of its words.
+
+        With `clock`, a file of seconds since 1970, that is what the bot takes for the present.
+        """
         words = ("--strategy", strategy, "--db-url", f"sqlite:///{self.folder}/trades.sqlite", *arguments)
-        with Path(log).open("w") as file:
-            process = subprocess.Popen(**self._process("trade", *words), stdout=file, stderr=file)
+        process = self._process("trade", *words, **environment)
+        if clock:
+            clocked = (sys.executable, str(ROOT / "tests/strategies/clocked_freqtrade.py"), str(clock))
+            process["args"] = [*clocked, *process["args"][3:]]
+        with Path(log).open("a") as file:
+            process = subprocess.Popen(**process, stdout=file, stderr=file)
         try:
             yield process
         finally:
@@ -143,7 +150,9 @@ class Freqtrade:
         done = self.run("backtesting", "--strategy", strategy, "--cache", "none", "--export", "trades",
                         "--backtest-directory", results, *arguments, **environment)  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:]
-        (archive,) = results.glob("*.zip")
+        archives = list(results.glob("*.zip"))
+        assert archives, done.stdout[-3000:]
+        (archive,) = archives
         with zipfile.ZipFile(archive) as file:
             name = next(name for name in file.namelist() if re.fullmatch(r"backtest-result-[\d_-]+\.json", name))
             return json.loads(file.read(name))["strategy"][strategy], done.stdout
