@@ -11,20 +11,20 @@ EPSILON = 1e-5  # Huang et al. (2022), detail 3: not the paper's 1e-8
 
 
 class Adam:
-    """Running means of slopes and of their squares, and how many there were."""
+    """Running means of gradients and of their squares, and how many there were."""
 
     def __init__(self, values: Floats) -> None:
         self.values, self.mean, self.square, self.count = values, np.zeros_like(values), np.zeros_like(values), 0
         self.spare = np.empty_like(values)
 
-    def step(self, slopes: Floats, learning_rate: float) -> None:
-        """Move the values down the slopes."""
+    def step(self, gradient: Floats, learning_rate: float) -> None:
+        """Move the values down the gradient."""
         self.count += 1
         spare = self.spare
         self.mean *= MEAN_DECAY
-        self.mean += np.multiply(slopes, 1 - MEAN_DECAY, out=spare)
+        self.mean += np.multiply(gradient, 1 - MEAN_DECAY, out=spare)
         self.square *= SQUARE_DECAY
-        np.multiply(slopes, slopes, out=spare)
+        np.multiply(gradient, gradient, out=spare)
         spare *= 1 - SQUARE_DECAY
         self.square += spare
         np.sqrt(self.square, out=spare)

@@ -37,8 +37,8 @@ class Categorical:
         """Return entropies (B,), nats."""
         return -(self.p * self.log_p).sum(1)
 
-    def slopes(self, choices: NDArray, by_log_prob: Floats, by_entropy: float) -> tuple[Floats, None]:
-        """Return slopes by the logits of what has these slopes by log probabilities (B,) and by each row's entropy."""
+    def gradients(self, choices: NDArray, by_log_prob: Floats, by_entropy: float) -> tuple[Floats, None]:
+        """Return derivatives by the logits of what has these by log probabilities (B,) and by each row's entropy."""
         by_choice = -self.p * by_log_prob[:, None]
         by_choice[np.arange(len(choices)), choices] += by_log_prob
         if by_entropy:
@@ -63,8 +63,8 @@ class Gaussian:
         """Return the entropy, nats: one number for all rows."""
         return (np.log(self.sigma) + HALF_LOG_2PI + 0.5).sum()
 
-    def slopes(self, u: NDArray, by_log_prob: Floats, by_entropy: float) -> tuple[Floats, Floats]:
-        """Return slopes by means (B, A) and by deviations (A,), as `Categorical.slopes`."""
+    def gradients(self, u: NDArray, by_log_prob: Floats, by_entropy: float) -> tuple[Floats, Floats]:
+        """Return derivatives by means (B, A) and by deviations (A,), as `Categorical.gradients`."""
         z = (u - self.mean) / self.sigma
         by_mean = z * by_log_prob[:, None] / self.sigma
         return by_mean, by_log_prob @ (z * z - 1) / self.sigma + by_entropy * len(u) / self.sigma

@@ -20,9 +20,9 @@ class Flat:
     """Values and their gradient, whole and by name; the named arrays are views of the whole."""
 
     values: Floats  # (P,)
-    slopes: Floats  # (P,)
+    gradient: Floats  # (P,)
     value: dict[str, Floats]
-    slope: dict[str, Floats]
+    gradients: dict[str, Floats]
 
 
 def flatten(module: nn.Module) -> Flat:
@@ -33,7 +33,7 @@ def flatten(module: nn.Module) -> Flat:
     for name, part in module.named_parameters():
         place = slice(start, start + part.numel())
         flat.value[name] = values[place].reshape(part.shape)
-        flat.slope[name] = flat.slopes[place].reshape(part.shape)
+        flat.gradients[name] = flat.gradient[place].reshape(part.shape)
         part.data = torch.from_numpy(flat.value[name])
         start = place.stop
     return flat

@@ -1,7 +1,7 @@
 """The passes of an `ActorCritic` in NumPy, forward and backward, on the module's own memory.
 
 From: `flat`. To: `rollout` and `ppo`. Minibatches of a policy are so small that PyTorch spends more time on its graph
-than on the numbers; written out, one minibatch takes a quarter of the time. Tests hold every slope to autograd.
+than on the numbers; written out, one minibatch takes a quarter of the time. Tests hold every gradient to autograd.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ class Network:
         return Categorical(policy) if self.config.discrete else Gaussian(policy, self.sigma()[0])
 
     def backward(self, d_policy: Floats, d_quantiles: Floats, d_sigma: Floats | None) -> None:
-        """Set the slopes of all weights from those of the last `forward`'s outputs and of `sigma`."""
-        w, slope, (x, *hidden) = self.flat.value, self.flat.slope, self.hidden
+        """Set the gradients of all weights from those of the last `forward`'s outputs and of `sigma`."""
+        w, gradients, (x, *hidden) = self.flat.value, self.flat.gradients, self.hidden
         if len(self.ones) != len(x):
             self.ones = np.ones(len(x), np.float32)  # a product with it sums rows, faster than `sum`
         h, d = hidden[-1], np.empty_like(hidden[-1])
         for name, body, given in (("actor", ACTOR, d_policy), ("critic", CRITIC, d_quantiles)):
-            np.matmul(h[body].T, given, out=slope[name])
-            np.matmul(self.ones, given, out=slope[f"{name}_bias"])
+            np.matmul(h[body].T, given, out=gradients[name])
+            np.matmul(self.ones, given, out=gradients[f"{name}_bias"])
             np.matmul(given, w[name].T, out=d[body])
         for k in range(self.n_layers - 1, -1, -1):
             h, below = hidden[k], hidden[k - 1] if k else x
             h *= h  # tanh' = 1 - tanh^2; the activations are not needed again
             np.subtract(1, h, out=h)
             d *= h
-            np.matmul(below.swapaxes(-1, -2), d, out=slope[f"weights.{k}"])
-            np.matmul(self.ones, d, out=slope[f"biases.{k}"][:, 0])
+            np.matmul(below.swapaxes(-1, -2), d, out=gradients[f"weights.{k}"])
+            np.matmul(self.ones, d, out=gradients[f"biases.{k}"][:, 0])
             if k:
                 d = d @ w[f"weights.{k}"].swapaxes(1, 2)
         if d_sigma is not None:
-            np.multiply(d_sigma, self.sigma()[1], out=slope["sigma_raw"])
+            np.multiply(d_sigma, self.sigma()[1], out=gradients["sigma_raw"])
 
     def sigma(self) -> tuple[Floats, Floats]:
-        """Return the deviations (n_actions,) of a continuous policy, and their slopes by `sigma_raw`."""
+        """Return the deviations (n_actions,) of a continuous policy, and their derivatives by `sigma_raw`."""
         least, most = self.config.sigma_range
         share = 1 / (1 + np.exp(-self.flat.value["sigma_raw"]))
         return least + (most - least) * share, (most - least) * share * (1 - share)

@@ -1,6 +1,6 @@
 """What PPO minimises: a clipped surrogate and the quantiles of the return; and what a return says about the tail.
 
-From: minibatches of `rollout`, outputs of `network`. To: `ppo`, as values with their slopes. Schulman et al. (2017),
+From: minibatches of `rollout`, outputs of `network`. To: `ppo`, as values with their gradients. Schulman et al. (2017),
 eq. 7 and 9; Dabney et al. (2018), eq. 9 and 10, for the quantiles; Tamar et al. (2015) for the tail.
 """
 
@@ -12,9 +12,9 @@ from .flat import Floats
 
 
 def clipped_surrogate(log_ratio: Floats, advantage: Floats, clip: float) -> tuple[float, Floats]:
-    """Return -mean(min(r A, clip(r, 1 - clip, 1 + clip) A)), r = exp(log_ratio), and its slopes by log_ratio (B,).
+    """Return -mean(min(r A, clip(r, 1 - clip, 1 + clip) A)), r = exp(log_ratio), and its gradient by log_ratio (B,).
 
-    A ratio that is clipped where it would gain has no slope: nothing is left to be won by moving on.
+    A ratio that is clipped where it would gain has no gradient: nothing is left to be won by moving on.
     """
     ratio = np.exp(log_ratio)
     plain, bounded = ratio * advantage, np.clip(ratio, 1 - clip, 1 + clip) * advantage
@@ -28,26 +28,26 @@ def quantile_levels(n: int) -> Floats:
 
 
 def quantile_huber(quantiles: Floats, target: Floats, levels: Floats, kappa: float) -> tuple[float, Floats]:
-    """Return the mean of |tau - 1{u < 0}| Huber_kappa(u) / kappa, u = target - quantile (LOS-7), and its slopes (B, Q).
+    """Return the mean of |tau - 1{u < 0}| Huber_kappa(u) / kappa, u = target - quantile (LOS-7), and its gradient.
 
     With kappa 0 it is the pinball loss itself. kappa must be small beside the spread of the targets, or the quantiles
     become expectiles (LOS-8).
 
     Parameters
     ----------
-    quantiles : ndarray of shape (B, Q)
+    quantiles : ndarray of shape (B, Q), as the gradient
     target : ndarray of shape (B,)
     levels : ndarray of shape (Q,)
     """
     u = target[:, None] - quantiles
     weight = np.abs(levels - (u < 0))
     held = np.clip(u, -kappa, kappa)  # Huber_kappa(u) = held (u - held / 2)
-    slope = held / kappa if kappa > 0 else np.sign(u)
-    slope *= weight
-    slope /= -u.size
+    gradient = held / kappa if kappa > 0 else np.sign(u)
+    gradient *= weight
+    gradient /= -u.size
     held *= -0.5
     held += u
-    return -float(np.vdot(slope, held)), slope
+    return -float(np.vdot(gradient, held)), gradient
 
 
 def tail_mean(quantiles: Floats, alpha: float) -> Floats:

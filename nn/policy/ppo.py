@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from ..forecast.checkpoint import Checkpoint
 from ..models.actor_critic import ActorCritic, ActorCriticConfig
 from .adam import Adam
-from .advantage import generalized_advantage
+from .advantage import drawn_returns, generalized_advantage
 from .config import PPOConfig
 from .flat import Floats
 from .network import Network
@@ -33,7 +33,7 @@ SAVE_EVERY_S = 20.0  # what a kill may cost
 
 
 class NotFinite(ArithmeticError):
-    """A minibatch has slopes that are not numbers; the weights are as they were before it."""
+    """A minibatch has a gradient that is no number; the weights are as they were before it."""
 
 
 class Minibatch(NamedTuple):
@@ -43,7 +43,7 @@ class Minibatch(NamedTuple):
     actions: NDArray
     old_log_probs: Floats
     advantages: Floats
-    returns: Floats
+    targets: Floats  # (B, M): of the quantiles
 
 
 class PPO:
@@ -90,7 +90,7 @@ class PPO:
         NotFiniteStep
             If the environment gives a reward or an observation that is not finite.
         NotFinite
-            If the slopes of a minibatch are not finite.
+            If the gradient of a minibatch is not finite.
         """
         if checkpoint is not None and (saved := checkpoint.load()) is not None:
             restore(self, saved)
@@ -114,10 +114,10 @@ class PPO:
         rate = config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * left
         final_clip = config.clip if config.final_clip is None else config.final_clip
         clip = final_clip + (config.clip - final_clip) * left
-        advantages, returns = self.judge()
+        advantages, returns, targets = self.judge()
         columns = (played.observations[:-1], played.actions, played.log_probs)
-        rows = Minibatch(*(column[played.real] for column in columns), advantages, returns)  # type: ignore[call-arg]
-        kappa = config.kappa * float(returns.std())
+        rows = Minibatch(*(column[played.real] for column in columns), advantages, targets)  # type: ignore[call-arg]
+        kappa = config.kappa * float(targets.std())
         n_parts = -(-len(returns) // config.batch_size)
         figures: Figures = {}
         for _ in range(config.epochs):
@@ -134,20 +134,27 @@ class PPO:
             "learning_rate": rate,
         }
 
-    def judge(self) -> tuple[Floats, Floats]:
-        """Return advantages and the targets of the critic for the real steps of the round."""
+    def judge(self) -> tuple[Floats, Floats, Floats]:
+        """Return advantages (n,), lambda returns (n,) and draws of the return (n, M) for the real steps of the round."""
         config, played = self.config, self.rollout
         values = played.quantiles.mean(-1)
         advantages = generalized_advantage(
             played.rewards, values, played.terminated, played.ended, config.gamma, config.gae_lambda
         )
         returns, plain = (advantages + values[:-1])[played.real], advantages[played.real]
+        targets = returns[:, None]
+        if config.n_draws:
+            targets = drawn_returns(
+                played.rewards, played.quantiles, played.terminated, played.ended, config.gamma, config.gae_lambda,
+                config.n_draws, self.shuffles,
+            )[played.real]  # fmt: skip
         if config.cvar_weight == 0:
-            return plain, returns
-        tail = tail_advantage(returns, played.quantiles[:-1][played.real], config.cvar_alpha)
+            return plain, returns, targets
+        quantiles = played.quantiles[:-1][played.real]
+        tail = np.mean([tail_advantage(drawn, quantiles, config.cvar_alpha) for drawn in targets.T], axis=0)
         weighed = np.float32(config.cvar_weight) * tail
         size, most = float(weighed.std()), config.cvar_cap * float(plain.std())
-        return (1 - config.cvar_weight) * plain + weighed * min(1.0, most / max(size, 1e-8)), returns
+        return (1 - config.cvar_weight) * plain + weighed * min(1.0, most / max(size, 1e-8)), returns, targets
 
     def update(self, rows: Minibatch, rate: float, clip: float, kappa: float) -> tuple[float, ...]:
         """Take one step of gradient descent on one minibatch; return its `FIGURES`."""
@@ -158,24 +165,27 @@ class PPO:
             log_ratio = distribution.log_prob(rows.actions) - rows.old_log_probs
             advantages = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + np.float32(1e-8))
             surrogate, by_log_prob = clipped_surrogate(log_ratio, advantages, clip)
-            critic, by_quantile = quantile_huber(quantiles, rows.returns, self.levels, kappa)
-            by_quantile *= config.value_weight
-            by_policy, by_sigma = distribution.slopes(rows.actions, by_log_prob, -config.entropy_weight / len(policy))
+            drawn = [quantile_huber(quantiles, each, self.levels, kappa) for each in rows.targets.T]
+            critic = sum(loss for loss, _ in drawn) / len(drawn)
+            by_quantile = sum(each for _, each in drawn) * np.float32(config.value_weight / len(drawn))
+            by_policy, by_sigma = distribution.gradients(
+                rows.actions, by_log_prob, -config.entropy_weight / len(policy)
+            )
             network.backward(by_policy, by_quantile, by_sigma)
-            slopes = network.flat.slopes
-            size = float(np.sqrt(np.dot(slopes, slopes)))
-            if not np.isfinite(size):
+            gradient = network.flat.gradient
+            norm = float(np.sqrt(np.dot(gradient, gradient)))
+            if not np.isfinite(norm):
                 raise NotFinite(
-                    f"the slopes of a minibatch after {self.steps} steps have the size {size}, expected a finite number"
+                    f"the gradient of a minibatch after {self.steps} steps has norm {norm}, expected a finite number"
                     f" (surrogate {surrogate}, critic {critic}, learning rate {rate:g}): the weights stay as they were"
                 )
-            if size > config.max_grad_norm:
-                slopes *= config.max_grad_norm / size
-            self.adam.step(slopes, rate)
+            if norm > config.max_grad_norm:
+                gradient *= config.max_grad_norm / norm
+            self.adam.step(gradient, rate)
             ratio = np.exp(log_ratio)
             kl = float((ratio - 1 - log_ratio).mean())  # Schulman's k3 estimate
             clipped = float((np.abs(ratio - 1) > clip).mean())
-        return surrogate, critic, float(distribution.entropy().mean()), kl, clipped, size
+        return surrogate, critic, float(distribution.entropy().mean()), kl, clipped, norm
 
 
-FIGURES = ("surrogate", "critic", "entropy", "kl", "clip_share", "slope_size")  # of a minibatch
+FIGURES = ("surrogate", "critic", "entropy", "kl", "clip_share", "gradient_norm")  # of a minibatch

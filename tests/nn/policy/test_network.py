@@ -50,7 +50,7 @@ def test_forward_is_the_module(config):
 
 
 @CASES
-def test_slopes_of_all_weights_are_those_of_autograd(config):
+def test_gradients_of_all_weights_are_those_of_autograd(config):
     """Of any sum of log probabilities, entropies and quantiles, at 1e-6 of the largest."""
     model = moved(config)
     x, actions, draws = drawn(config)
@@ -65,12 +65,12 @@ def test_slopes_of_all_weights_are_those_of_autograd(config):
 
     network = Network(model)
     distribution = network.distribution(network.forward(x)[0])
-    by_policy, by_sigma = distribution.slopes(actions, by_log_prob, 0.7)
+    by_policy, by_sigma = distribution.gradients(actions, by_log_prob, 0.7)
     network.backward(by_policy, by_quantile, by_sigma)
-    assert set(network.flat.slope) == set(expected)
-    for name, slope in expected.items():
+    assert set(network.flat.gradients) == set(expected)
+    for name, gradient in expected.items():
         np.testing.assert_allclose(
-            network.flat.slope[name], slope, rtol=0, atol=1e-6 * max(1, abs(slope).max()), err_msg=name
+            network.flat.gradients[name], gradient, rtol=0, atol=1e-6 * max(1, abs(gradient).max()), err_msg=name
         )
 
 
@@ -97,12 +97,12 @@ def test_choices_are_drawn_as_often_as_they_are_probable():
     assert found == pytest.approx(p, abs=5 * 0.5 / n**0.5)  # five standard errors at most
 
 
-def test_a_choice_that_cannot_be_is_never_drawn_and_has_finite_slopes():
+def test_a_choice_that_cannot_be_is_never_drawn_and_has_finite_gradients():
     logits = np.array([[0.0, -2e4, 0.0]], np.float32).repeat(1000, 0)
     choice = Categorical(logits)
     chosen = choice.draw(np.random.default_rng(1))
     assert set(chosen) == {0, 2}
-    assert np.isfinite(choice.slopes(chosen, np.ones(1000, np.float32), -0.1)[0]).all()
+    assert np.isfinite(choice.gradients(chosen, np.ones(1000, np.float32), -0.1)[0]).all()
 
 
 def test_gaussian_numbers_have_their_mean_and_deviation():
@@ -119,10 +119,10 @@ def test_adam_is_torchs():
     peer, values = torch.optim.Adam([leaf], lr=1e-2, eps=1e-5), start.copy()
     ours = Adam(values)
     for _ in range(200):
-        slopes = draws.normal(size=50).astype(np.float32)
-        leaf.grad = torch.from_numpy(slopes)
+        gradients = draws.normal(size=50).astype(np.float32)
+        leaf.grad = torch.from_numpy(gradients)
         peer.step()
-        ours.step(slopes.copy(), 1e-2)
+        ours.step(gradients.copy(), 1e-2)
     np.testing.assert_allclose(values, leaf.detach().numpy(), rtol=0, atol=1e-6)
     assert abs(values - start).max() > 0.1
 

@@ -50,7 +50,7 @@ def test_elsewhere_copy_and_value_are_told():
 
 
 @pytest.mark.parametrize("broken", ["rewards", "log_probs", "observations"])
-def test_slopes_that_are_no_numbers_leave_the_weights_as_they_were(broken):
+def test_gradients_that_are_no_numbers_leave_the_weights_as_they_were(broken):
     ours = learner(2)
     ours.player.play(ours.rollout)
     getattr(ours.rollout, broken)[3, 2] = np.nan
@@ -61,7 +61,7 @@ def test_slopes_that_are_no_numbers_leave_the_weights_as_they_were(broken):
         return update(*arguments)
 
     ours.update = watched
-    with pytest.raises(NotFinite, match=r"have the size nan, expected a finite number .*weights stay as they were"):
+    with pytest.raises(NotFinite, match=r"norm nan, expected a finite number .*weights stay as they were"):
         ours.improve(1.0)
     assert np.isfinite(ours.network.flat.values).all()
     np.testing.assert_array_equal(ours.network.flat.values, seen[-1][0])
@@ -69,7 +69,7 @@ def test_slopes_that_are_no_numbers_leave_the_weights_as_they_were(broken):
 
 
 def test_a_ratio_beyond_all_numbers_is_clipped_or_told_not_learned():
-    """exp(1000): where it gains it is clipped and teaches nothing, where it loses its slope is not finite."""
+    """exp(1000): where it gains it is clipped and teaches nothing, where it loses its gradient is not finite."""
     ours = learner(2)
     ours.player.play(ours.rollout)
     ours.rollout.log_probs[...] = -1000

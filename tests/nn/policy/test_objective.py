@@ -1,4 +1,4 @@
-"""Each term against an independent answer: closed forms, plain loops, laws; each slope against autograd."""
+"""Each term against an independent answer: closed forms, plain loops, laws; each gradient against autograd."""
 
 import math
 
@@ -17,7 +17,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def settled(tau: float, kappa: float) -> float:
-    """Return where a head of this level comes to rest on N(0, 1): where the slopes add up to nothing."""
+    """Return where a head of this level comes to rest on N(0, 1): where the gradients add up to nothing."""
 
     def total(place):
         return quantile_huber(np.full((len(NORMAL), 1), place), NORMAL, np.array([tau]), kappa)[1].sum()
@@ -56,7 +56,7 @@ def test_quantile_huber_is_its_formula(seed, kappa):
 
 
 @given(seeds, st.sampled_from([0.0, 0.05, 1.0]))
-def test_quantile_huber_has_the_slopes_of_autograd(seed, kappa):
+def test_quantile_huber_has_the_gradients_of_autograd(seed, kappa):
     draws = np.random.default_rng(seed)
     quantiles, target, levels = draws.normal(size=(5, 4)), draws.normal(size=5), quantile_levels(4)
     leaf = torch.tensor(quantiles, requires_grad=True)
@@ -64,9 +64,9 @@ def test_quantile_huber_has_the_slopes_of_autograd(seed, kappa):
     huber = torch.nn.functional.huber_loss(u, torch.zeros_like(u), reduction="none", delta=kappa) if kappa else u.abs()
     loss = ((torch.tensor(levels) - (u < 0).double()).abs() * huber / (kappa or 1)).mean()
     loss.backward()
-    value, slopes = quantile_huber(quantiles, target, levels, kappa)
+    value, gradients = quantile_huber(quantiles, target, levels, kappa)
     assert value == pytest.approx(loss.item(), abs=1e-6)
-    np.testing.assert_allclose(slopes, leaf.grad.numpy(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(gradients, leaf.grad.numpy(), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.33, 1.0])
@@ -99,7 +99,7 @@ def test_what_returns_say_about_the_tail_adds_up_to_nothing_under_the_critic(see
 
 
 def test_the_score_of_the_tail_follows_its_cvar():
-    """Tamar et al. (2015), eq. 4: the mean of score x d log p is the slope of CVaR; here of a normal by its mean, 1."""
+    """Tamar et al. (2015), eq. 4: the mean of score x d log p is the derivative of CVaR; of a normal by its mean, 1."""
     returns = NORMAL[:, None] + 0.5
     critic = np.repeat((norm.ppf(quantile_levels(200)) + 0.5)[None], len(returns), axis=0)
     for alpha in (0.05, 0.25):
@@ -117,21 +117,21 @@ def slow_surrogate(log_ratio, advantage, clip):
 
 
 @given(seeds, st.sampled_from([0.05, 0.2]))
-def test_the_surrogate_is_its_formula_and_has_the_slopes_of_autograd(seed, clip):
+def test_the_surrogate_is_its_formula_and_has_the_gradients_of_autograd(seed, clip):
     draws = np.random.default_rng(seed)
     log_ratio, advantage = draws.normal(0, 0.2, 9), draws.normal(size=9)
     leaf = torch.tensor(log_ratio, requires_grad=True)
     ratio, a = leaf.exp(), torch.tensor(advantage)
     loss = -torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a).mean()
     loss.backward()
-    value, slopes = clipped_surrogate(log_ratio, advantage, clip)
+    value, gradients = clipped_surrogate(log_ratio, advantage, clip)
     assert value == pytest.approx(slow_surrogate(log_ratio, advantage, clip), abs=1e-6)
     assert value == pytest.approx(loss.item(), abs=1e-6)
-    np.testing.assert_allclose(slopes, leaf.grad.numpy(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(gradients, leaf.grad.numpy(), rtol=0, atol=1e-6)
 
 
 def test_a_surrogate_is_clipped_where_it_would_gain():
     log_ratio = np.log(np.array([1.5, 1.5, 0.5, 0.5]))
-    loss, slopes = clipped_surrogate(log_ratio, np.array([1.0, -1.0, 1.0, -1.0]), 0.2)
+    loss, gradients = clipped_surrogate(log_ratio, np.array([1.0, -1.0, 1.0, -1.0]), 0.2)
     assert loss == pytest.approx(-(1.2 - 1.5 + 0.5 - 0.8) / 4)
-    assert slopes == pytest.approx([0, 1.5 / 4, -0.5 / 4, 0])
+    assert gradients == pytest.approx([0, 1.5 / 4, -0.5 / 4, 0])
