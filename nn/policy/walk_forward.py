@@ -10,6 +10,7 @@ per version, its signed evaluation on the period after it. The times are those o
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,11 +76,11 @@ def train_policies(
         folders.append(folder)
         judged.append(found)
     store.publish(plan.registry / plan.line, plan.keys, [folder.name for folder in folders])
+    shutil.rmtree(plan.checkpoints / plan.line, ignore_errors=True)
     console = Console(stderr=True, highlight=False, width=None if progress.console.is_terminal else 160)
-    title = (
-        f"{plan.line}: each version on the period after it, {folds[0].valid_from:%Y-%m-%d} to {folds[-1].end:%Y-%m-%d}"
-    )
-    console.print(table(judgement(chained(judged), plan.seed), title))
+    whole = judgement(chained(judged), plan.seed)
+    title = f"{plan.line}: each version on the period after it, {whole.begin:%Y-%m-%d} to {whole.end:%Y-%m-%d}"
+    console.print(table(whole, title))
     return folders
 
 

@@ -1,0 +1,145 @@
+"""Figures by hand, rivals that know no future, intervals that hold what they should (EVA-1, EVA-3)."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from nn.forecast.schedule import Fold
+from nn.policy.account import Account, cvar, figures_of, joined, sortino, together, weeks
+from nn.policy.judge import Judged, chained, judge_policy, judgement
+from nn.policy.learn import learn
+from nn.policy.rivals import RIVALS, Linear, holders
+from nn.policy.trading import make_trading_data
+from nn.policy.trading_config import load_trading_config
+from nn.registry.evaluations import Evaluation
+
+from ..forecast.conftest import BEGIN, PAIRS, make_candles
+
+BAR = timedelta(minutes=15)
+DAY = 96
+UNTIL = (BEGIN + 4200 * BAR).to_pydatetime()
+END = UNTIL + 10 * DAY * BAR
+
+
+def account_with(day_returns, weight=0.5):
+    """An account that moves once a day, at midnight."""
+    steps = np.ones(len(day_returns) * DAY + 1)
+    steps[DAY::DAY] = 1 + np.asarray(day_returns)
+    closes = 1735689600000 + np.arange(len(steps)) * 900_000
+    traded = np.zeros(len(steps))
+    traded[DAY::DAY] = 0.3
+    return Account(closes, np.cumprod(steps), traded, np.full(len(steps), weight), len(day_returns))
+
+
+def test_figures_by_hand():
+    account = account_with([0.10, -0.05, 0.02, 0.0])
+    np.testing.assert_allclose(account.day_returns[1:], [0.10, -0.05, 0.02, 0.0])  # the first day is its first close
+    found = figures_of(account)
+    assert found["net_return"] == pytest.approx(1.1 * 0.95 * 1.02 - 1)
+    assert found["max_drawdown"] == pytest.approx(0.05)
+    assert found["turnover"] == pytest.approx(0.3)
+    assert found["win_rate"] == pytest.approx(2 / 5)
+    assert found["cvar_5"] == pytest.approx(-0.05)
+    assert found["trades"] == 4
+    assert found["mean_weight"] == 0.5
+    assert found["sortino"] == pytest.approx(0.07 / 5 / np.sqrt(0.05**2 / 5) * np.sqrt(365))
+    yearly = (1 + found["net_return"]) ** (365 / 4) - 1
+    assert found["calmar"] == pytest.approx(yearly / 0.05)
+
+
+def test_tails_and_ratios_at_their_ends():
+    assert cvar(np.array([])) == 0.0
+    assert cvar(np.arange(40.0)) == 0.5  # the worst two of forty
+    assert sortino(np.zeros(5)) == 0.0
+    assert sortino(np.array([0.01, 0.01])) > 1000  # not infinite
+    np.testing.assert_allclose(weeks(np.full(8, 0.1)), 1.1**7 - 1)
+    np.testing.assert_allclose(weeks(np.full(3, 0.1)), 1.1**3 - 1)
+
+
+def test_pairs_are_added_up_and_periods_go_on():
+    up, down = account_with([0.10] * 3), account_with([-0.10] * 3)
+    both = together([up, down])
+    np.testing.assert_allclose(both.equity[-1], (1.1**3 + 0.9**3) / 2)
+    assert both.n_trades == 6
+    whole = joined([up, down])
+    np.testing.assert_allclose(whole.equity[-1], 1.1**3 * 0.9**3)
+    assert len(whole.equity) == 2 * len(up.equity)
+
+
+def test_intervals_hold_a_real_edge_and_do_not_find_one_in_noise():
+    draw = np.random.default_rng(5)
+    noise = [draw.normal(0, 0.01, 200) for _ in range(3)]
+    flat = {name: [account_with(np.zeros(200))] for name in RIVALS}
+    begin = BEGIN.to_pydatetime()
+    fair = judgement(Judged(begin, END, tuple(account_with(each - each.mean()) for each in noise), flat))
+    rich = judgement(Judged(begin, END, tuple(account_with(each + 0.005) for each in noise), flat))
+    assert fair.above["flat"][1] < 0 < fair.above["flat"][2]
+    assert not fair.beats
+    assert 0 < rich.above["flat"][1] < 0.005 < rich.above["flat"][2]
+    assert rich.beats
+    assert rich.intervals["sortino"][0] > 0
+    payload = Evaluation.model_validate(rich.payload("policy-15m", "v"))
+    assert payload.metrics["seeds"] == 3
+    assert payload.verdict.beats_baselines
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A policy that has hardly learned, on candles whose next step leans on the last one."""
+    config = load_trading_config(["train", "test"])
+    config = config.model_copy(update={"learning": config.learning.model_copy(update={"total_steps": 2048})})
+    frames = {pair: make_candles(5200, seed=number) for number, pair in enumerate(PAIRS)}
+    deep = {pair: frame.assign(volume=frame["volume"] * 1e6) for pair, frame in frames.items()}
+    data = make_trading_data(deep, UNTIL, config)
+    return learn(data, config, 3, "policy-15m", Fold(UNTIL, UNTIL, END)).policy, data, deep
+
+
+def test_rivals_trade_in_the_same_environment(made):
+    policy, data, frames = made
+    judged = judge_policy([policy, policy], data, frames, UNTIL, END)
+    flat, hold = figures_of(judged.rivals["flat"][0]), figures_of(judged.rivals["buy_and_hold"][0])
+    assert flat["net_return"] == flat["turnover"] == 0
+    assert hold["trades"] == len(PAIRS)
+    random = [figures_of(account) for account in judged.rivals["random"]]
+    own = figures_of(judged.seeds[0])
+    assert np.median([each["mean_weight"] for each in random]) == pytest.approx(own["mean_weight"], abs=0.05)
+    assert np.median([each["turnover"] for each in random]) == pytest.approx(own["turnover"], rel=0.5, abs=0.3)
+    assert judged.seeds[0].equity.tobytes() == judged.seeds[1].equity.tobytes()
+    twice = chained([judged, judged])
+    assert twice.seeds[0].equity[-1] == pytest.approx(judged.seeds[0].equity[-1] ** 2)
+
+
+def test_the_linear_rival_finds_the_lean_of_these_candles(made):
+    """Steps of 0.3 % that keep two fifths of the last one pay for a round trip of 0.16 %: a limit is chosen."""
+    policy, data, _ = made
+    linear = Linear(data, policy)
+    place = data.markets[0]
+    rows, close = slice(place.first, place.last), np.log(place.rows["close"])
+    forecast = linear.forecasts(data.frames[PAIRS[0]], PAIRS[0])[rows]
+    came = np.diff(close)[rows.start : rows.stop]
+    assert np.corrcoef(forecast, came)[0, 1] > 0.2
+
+
+def test_never_to_trade_is_among_the_linear_rivals_choices(made):
+    policy, data, frames = made
+    linear = Linear(data, policy)
+    assert linear.limits[-1] == np.inf
+    linear.limit = np.inf
+    assert figures_of(linear.account(frames, UNTIL, END))["trades"] == 0
+
+
+def test_rivals_see_no_candle_after_the_one_they_trade(made):
+    policy, data, frames = made
+    cut = UNTIL + 4 * DAY * BAR
+    noise = {pair: frame.where(frame["date"] < cut, make_candles(5200, seed=66)) for pair, frame in frames.items()}
+    linear = Linear(data, policy)
+    for name in ("linear", "hold"):
+        found = []
+        for each in (frames, noise):
+            if name == "linear":
+                found.append(linear.account(each, UNTIL, cut))
+            else:
+                part = {pair: np.linspace(0, 1, 4 * DAY + 1) for pair in each}
+                found.append(holders(policy, each, part, UNTIL, cut, 3)["random"][0])
+        assert found[0].equity.tobytes() == found[1].equity.tobytes()
