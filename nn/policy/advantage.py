@@ -38,3 +38,40 @@ def generalized_advantage(
         running = deltas[step] + carry[step] * running
         advantages[step] = running
     return advantages
+
+
+def drawn_returns(
+    rewards: Floats,
+    quantiles: Floats,
+    terminated: Bools,
+    ended: Bools,
+    gamma: float,
+    lambda_: float,
+    n_draws: int,
+    draws: np.random.Generator,
+) -> Floats:
+    """Return draws (T, N, M) of each return: their mean is the lambda return, their spread the return's own.
+
+    A lambda return itself is a mean, over where the critic takes over and of all that it expects: quantiles that learn
+    from it see the chance of a few steps only, and call every tail too thin. Here what came goes on with probability
+    lambda, and else one quantile stands for all that would come: SR(lambda) of Nam, Kim and Park (2021), GMAC, ICML.
+
+    Parameters
+    ----------
+    quantiles : ndarray of float32, shape (T + 1, N, Q)
+        Of the observation before each step, and of the one after the last.
+    """
+    steps, copies = rewards.shape
+    shape = (steps, copies, n_draws)
+    after, copy = np.arange(1, steps + 1)[:, None, None], np.arange(copies)[:, None]
+    comes = quantiles[after, copy, draws.integers(quantiles.shape[2], size=shape)]
+    comes[terminated] = 0
+    goes_on = (draws.random(shape, dtype=np.float32) < lambda_) & ~ended[:, :, None]
+    goes_on[-1] = False
+    found = comes  # written over from behind
+    for step in range(steps - 1, -1, -1):
+        if step + 1 < steps:
+            np.copyto(found[step], found[step + 1], where=goes_on[step])
+        found[step] *= np.float32(gamma)
+        found[step] += rewards[step][:, None]
+    return found

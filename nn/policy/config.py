@@ -40,6 +40,7 @@ class PPOConfig(Section):
     max_grad_norm: PositiveFloat = 0.5
     target_kl: PositiveFloat | None = 0.03  # a round ends early when the policy has moved this far
     kappa: float = Field(default=0.05, ge=0)  # of the quantile Huber loss, in deviations of the returns (LOS-8)
+    n_draws: int = Field(default=4, ge=0)  # of each return, for the quantiles; 0: its mean alone, whose tails are thin
     cvar_alpha: float = Field(default=0.05, gt=0, le=1)
     cvar_weight: float = Field(default=0.15, ge=0, le=1)  # share of the advantage that is about the tail
     cvar_cap: PositiveFloat = 0.5  # the tail's part is scaled down to this many deviations of the rest; .inf: never

@@ -135,7 +135,7 @@ class PPO:
         }
 
     def judge(self) -> tuple[Floats, Floats, Floats]:
-        """Return advantages (n,), lambda returns (n,) and draws of the return (n, M) for the real steps of the round."""
+        """Return advantages (n,), lambda returns (n,) and draws of returns (n, M) for the real steps of the round."""
         config, played = self.config, self.rollout
         values = played.quantiles.mean(-1)
         advantages = generalized_advantage(
@@ -166,8 +166,8 @@ class PPO:
             advantages = (rows.advantages - rows.advantages.mean()) / (rows.advantages.std() + np.float32(1e-8))
             surrogate, by_log_prob = clipped_surrogate(log_ratio, advantages, clip)
             drawn = [quantile_huber(quantiles, each, self.levels, kappa) for each in rows.targets.T]
-            critic = sum(loss for loss, _ in drawn) / len(drawn)
-            by_quantile = sum(each for _, each in drawn) * np.float32(config.value_weight / len(drawn))
+            critic = float(np.mean([loss for loss, _ in drawn]))
+            by_quantile = np.mean([each for _, each in drawn], axis=0) * np.float32(config.value_weight)
             by_policy, by_sigma = distribution.gradients(
                 rows.actions, by_log_prob, -config.entropy_weight / len(policy)
             )

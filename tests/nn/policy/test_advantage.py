@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn.policy.advantage import generalized_advantage
+from nn.policy.advantage import drawn_returns, generalized_advantage
 
 
 def slow_advantage(rewards, values, terminated, ended, gamma, lambda_):
@@ -38,3 +38,30 @@ def test_ruin_is_worth_nothing_and_the_end_of_data_what_was_expected():
     ended = np.array([[True, True]])
     found = generalized_advantage(rewards, values, np.array([[True, False]]), ended, 0.5, 0.9)
     assert found.tolist() == [[1.0, 6.0]]
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
+def test_draws_have_the_lambda_return_as_their_mean(seed, gamma, lambda_):
+    random = np.random.default_rng(seed)
+    rewards = random.normal(size=(6, 2)).astype(np.float32)
+    quantiles = random.normal(size=(7, 2, 5)).astype(np.float32)
+    ended = random.random((6, 2)) < 0.3
+    terminated = ended & (random.random((6, 2)) < 0.5)
+    drawn = drawn_returns(rewards, quantiles, terminated, ended, gamma, lambda_, 4000, random)
+    values = quantiles.mean(-1)
+    mean = generalized_advantage(rewards, values, terminated, ended, gamma, lambda_) + values[:-1]
+    assert np.abs(drawn.mean(-1) - mean).max() < 6 * drawn.std() / 4000**0.5 + 1e-5
+
+
+def test_draws_have_the_spread_of_the_return_and_lambda_returns_have_not():
+    """A reward of deviation 1 at each of many steps, discounted: the return has deviation 1 / sqrt(1 - gamma^2)."""
+    random, gamma = np.random.default_rng(1), 0.9
+    deviation = 1 / (1 - gamma**2) ** 0.5
+    rewards = random.normal(size=(400, 50)).astype(np.float32)
+    critic = (deviation * random.normal(size=1001)).astype(np.float32)
+    quantiles = np.broadcast_to(critic - critic.mean(), (401, 50, 1001))
+    never = np.zeros((400, 50), bool)
+    drawn = drawn_returns(rewards, quantiles, never, never, gamma, 0.8, 1, random)
+    mean = generalized_advantage(rewards, quantiles.mean(-1), never, never, gamma, 0.8)
+    assert drawn.std() == pytest.approx(deviation, rel=0.05)
+    assert mean.std() < 0.7 * deviation
