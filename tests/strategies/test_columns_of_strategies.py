@@ -14,6 +14,7 @@ from stub_service import decision_columns
 from strategies.engines import forecast as engine
 from strategies.engines.trend import TradePlan
 from strategies.shared import metrics
+from strategies.shared.policies import COLUMNS as POLICY_COLUMNS
 from strategies.shared.replies import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,44 @@ def test_nothing_at_or_before_the_cut_moves_when_the_future_becomes_noise(stub, 
     columns = [column for column in analysed(strategy, make_candles(700)) if column != "date"]
     assert name != "NNPredictor" or set(COLUMNS) <= set(columns)  # the decision of both models, end to end
     assert_past_is_unchanged(lambda frame: analysed(strategy, frame)[columns], make_candles(1400), cut, seed=cut)
+
+
+@pytest.mark.parametrize("cut", [2990, 3300])
+def test_no_action_moves_when_the_future_becomes_noise(stub, make_candles, cut):
+    """LEK-1 for PPOAgent: a rollout's columns, signals and tags."""
+    stub.policy_can_short = True
+    strategy = load("PPOAgent", stub.url)
+    columns = [column for column in analysed(strategy, make_candles(3000)) if column != "date"]
+    assert set(POLICY_COLUMNS) | set(SIGNALS) <= set(columns)
+    assert_past_is_unchanged(lambda frame: analysed(strategy, frame)[columns], make_candles(3400), cut, seed=cut)
+
+
+@pytest.mark.parametrize("mode", ["spot", "futures"])
+def test_every_action_has_its_tag(stub, make_candles, mode):
+    """STR-3, STR-7, PPA-1: and spot never shorts, whatever the policy wants."""
+    stub.policy_can_short = True
+    frame = analysed(load("PPOAgent", stub.url, mode), make_candles(3400), mode)
+    assert frame["enter_long"].sum() > 10
+    assert frame["exit_long"].sum() > 10
+    for signal in ("enter_short", "exit_short"):
+        assert (frame[signal].sum() > 10) == (mode == "futures")
+    for kind in ("enter", "exit"):
+        signalled = frame[[f"{kind}_long", f"{kind}_short"]].any(axis=1)
+        tagged = frame[f"{kind}_tag"].fillna("").astype(str) != ""
+        assert (signalled == tagged).all()
+    entered = frame["enter_long"] == 1
+    assert (frame["target_weight"][entered] >= 0.05).all()
+    assert (frame["exit_long"][entered] == 0).all()
+
+
+def test_the_filters_of_an_agent_refuse_entries_and_no_exits(stub, make_candles):
+    strategy, frame = load("PPOAgent", stub.url), make_candles(3400)
+    before = analysed(strategy, frame)
+    strategy.least_value.value, strategy.worst_cvar.value = 0.005, -0.01
+    after = analysed(strategy, frame)
+    assert 0 < after["enter_long"].sum() < before["enter_long"].sum()
+    assert (after["value"][after["enter_long"] == 1] >= 0.005).all()
+    assert (after["exit_long"] == before["exit_long"]).all()
 
 
 def test_a_service_that_looks_ahead_is_caught(stub, make_candles):
