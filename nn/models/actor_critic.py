@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class ActorCriticConfig:
     hidden: tuple[int, ...] = (64, 64)  # widths of each body
     n_quantiles: int = 32
     sigma_range: tuple[float, float] = (0.2, 1.5)  # of the Gaussian, before it is squashed
+    rest: float = 0.0  # share of each side of 0 that is 0, where an action may be below and above it
 
     def __post_init__(self) -> None:
         sizes = {"n_observations": self.n_observations, "n_actions": self.n_actions, "n_quantiles": self.n_quantiles}
@@ -49,6 +51,8 @@ class ActorCriticConfig:
         least, most = self.sigma_range
         if not 0 < least < most < math.inf:
             raise ValueError(f"sigma_range is {self.sigma_range}, expected 0 < least < most")
+        if not 0 <= self.rest < 1:
+            raise ValueError(f"rest is {self.rest}, expected a share from 0 to below 1")
 
     def to_dict(self) -> dict[str, object]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
@@ -100,13 +104,24 @@ class ActorCritic(nn.Module):
         return least + (most - least) * self.sigma_raw.sigmoid()
 
     def squash(self, u: Tensor) -> Tensor:
-        """Return the action of an unbounded number: tanh, stretched onto the bounds."""
-        return self.low + (self.high - self.low) * (u.tanh() + 1) / 2
+        """Return the action of an unbounded number: tanh, stretched onto the bounds, with a rest around 0."""
+        return rested(self.low + (self.high - self.low) * (u.tanh() + 1) / 2, self.low, self.high, self.config.rest)
 
     def act(self, x: Tensor) -> Tensor:
         """Return the deterministic action (PPO-4): the most probable choice (B,), or the squashed mean (B, A)."""
         policy, _ = self(x)
         return policy.argmax(-1) if self.config.discrete else self.squash(policy)
+
+
+def rested(action: Any, low: Any, high: Any, rest: Any) -> Any:
+    """Return the action with all that is near 0 at 0, and the rest of each side stretched over it; arrays or tensors.
+
+    The draws of a Gaussian never lie at 0. Where each one that does not is a trade, being flat would cost more than any
+    position at a bound, whose draws all but coincide: a policy that learned in noise would never go flat.
+    """
+    if rest == 0 or not ((low < 0) & (high > 0)).all():
+        return action
+    return ((action - rest * high).clip(0, None) + (action - rest * low).clip(None, 0)) / (1 - rest)
 
 
 def orthogonal(n_in: int, n_out: int, gain: float) -> Tensor:

@@ -52,6 +52,7 @@ class NetworkConfig(Section):
     hidden: tuple[PositiveInt, ...] = (64, 64)  # widths of actor and critic
     n_quantiles: PositiveInt = 32
     sigma_range: tuple[PositiveFloat, PositiveFloat] = (0.2, 1.5)  # of a continuous action before it is squashed
+    rest: float = Field(default=0.0, ge=0, lt=1)  # share of each side of 0 that is 0, where shorts are allowed
 
 
 class PolicyConfig(Section):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..models.actor_critic import ACTOR, CRITIC, ActorCritic
+from ..models.actor_critic import ACTOR, CRITIC, ActorCritic, rested
 from .distributions import Categorical, Gaussian
 from .flat import Floats, flatten
 
@@ -68,6 +68,6 @@ class Network:
         return least + (most - least) * share, (most - least) * share * (1 - share)
 
     def squash(self, u: Floats) -> Floats:
-        """Return the action of an unbounded number: tanh, stretched onto the bounds."""
+        """Return the action of an unbounded number: tanh, stretched onto the bounds, with a rest around 0."""
         low, high = (np.asarray(bound, np.float32) for bound in (self.config.low, self.config.high))
-        return low + (high - low) * (np.tanh(u) + 1) / 2
+        return rested(low + (high - low) * (np.tanh(u) + 1) / 2, low, high, self.config.rest)

@@ -20,7 +20,7 @@ from tradekernels.environment import Costs, Reward, Risk, Settings
 from tradekernels.execution import Fees, Latency, Quantiser, Slippage
 from tradekernels.observation import ObservationSet, Statistics, observation_set
 
-from ..models.actor_critic import ACTOR, CRITIC, ActorCritic
+from ..models.actor_critic import ACTOR, CRITIC, ActorCritic, rested
 from ..models.build import ACTOR_CRITIC, MOMENTS, POLICY_COLUMNS, build_actor_critic
 from ..registry.files import ModelRefused
 from ..registry.keys import Keys
@@ -240,6 +240,7 @@ class Forward:
         self.actor, self.actor_bias = state["actor"], state["actor_bias"]
         self.critic, self.critic_bias = state["critic"], state["critic_bias"]
         self.low, self.reach = (np.float32(x) for x in _stretch(policy.model))
+        self.rest = np.float32(policy.model.config.rest)
         self.mean, self.deviation = policy.moments.mean, np.sqrt(policy.moments.variance + SMALLEST)
         self.unit = np.float32(policy.reward_deviation)
         n, alpha = policy.n_quantiles, policy.manifest.objective.cvar_alpha  # type: ignore[union-attr]
@@ -255,7 +256,8 @@ class Forward:
         u = (h[ACTOR, 0] @ self.actor + self.actor_bias)[0]
         quantiles = (h[CRITIC, 0] @ self.critic + self.critic_bias) * self.unit
         quantiles.sort()
-        return self.low + self.reach * ((np.tanh(u) + np.float32(1)) / np.float32(2)), quantiles
+        action = self.low + self.reach * ((np.tanh(u) + np.float32(1)) / np.float32(2))
+        return rested(action, self.low, self.low + self.reach, self.rest), quantiles
 
     def value_and_cvar(self, quantiles: Floats) -> Floats:
         """Return the mean of quantiles (Q,) and the mean of their worst part."""

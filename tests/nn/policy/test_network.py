@@ -136,3 +136,21 @@ def test_a_flat_vector_is_the_module():
     flat.values[-2:] += 1
     assert torch.equal(module.bias, torch.from_numpy(flat.value["bias"]))
     torch.testing.assert_close(module(torch.ones(1, 3)), before + 1)
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (-0.5, 2.0), (0.0, 1.0)])
+def test_an_action_rests_at_0_and_reaches_its_bounds_where_it_may_go_both_ways(bounds):
+    low, high = bounds
+    config = ActorCriticConfig(2, 1, low=(low,), high=(high,), hidden=(4,), rest=0.4)
+    model = ActorCritic(config)
+    u = np.linspace(-9, 9, 2001, dtype=np.float32)[:, None]
+    plain = low + (high - low) * (np.tanh(u) + 1) / 2
+    found = Network(model).squash(u)
+    np.testing.assert_allclose(found, model.squash(torch.from_numpy(u)), atol=1e-6)
+    if low == 0:
+        np.testing.assert_allclose(found, plain, atol=1e-6)
+        return
+    assert (found[(plain > 0.4 * low) & (plain < 0.4 * high)] == 0).all()
+    assert (found[0, 0], found[-1, 0]) == pytest.approx(bounds, abs=1e-5)
+    assert (np.diff(found[:, 0]) >= 0).all()
+    assert np.abs(np.diff(found[:, 0])).max() < 0.05  # no jump
