@@ -18,7 +18,7 @@ GRID = GridFields(tick_size=0.001, lot_size=0.001, min_notional=5.0)
 TRAIN_ROWS = 600
 
 
-def write_small_policy(line_folder, keys, seed=7, pairs=PAIRS, valid_from=None, **account):
+def write_small_policy(line_folder, keys, seed=7, pairs=PAIRS, valid_from=None, rest=0.0, **account):
     """Sign a policy with weights drawn from `seed` and return its folder.
 
     Its statistics are those of 600 candles per pair from `BEGIN`, as `make_candles(seed=0, 1, 2)` gives them. Weights
@@ -31,7 +31,8 @@ def write_small_policy(line_folder, keys, seed=7, pairs=PAIRS, valid_from=None, 
     moments.add(rows)
     low = -1.0 if account.get("can_short") else 0.0
     torch.manual_seed(seed)
-    model = ActorCritic(ActorCriticConfig(len(observations.names), 1, low=(low,), high=(1.0,), hidden=(16, 16)))
+    shape = {"hidden": (16, 16), "rest": rest}
+    model = ActorCritic(ActorCriticConfig(len(observations.names), 1, low=(low,), high=(1.0,), **shape))
     with torch.no_grad():
         model.actor.mul_(200.0)  # else every weight is near the middle of its range
     trained_until = (BEGIN + TRAIN_ROWS * (frames[pairs[0]]["date"][1] - BEGIN)).to_pydatetime()

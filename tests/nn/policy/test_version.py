@@ -55,6 +55,15 @@ def test_actions_are_those_of_the_trained_network(policy, rows):
     assert np.ptp(weights) > 0.5, "a policy that always does the same shows little"
 
 
+def test_a_policy_rests_where_its_network_does(rows, tmp_path):
+    folder = write_small_policy(tmp_path / "policy-15m", KEYS, can_short=True, rest=0.4)
+    policy = Policy.from_loaded(load_version(folder, KEYS))
+    weights, _ = policy.act(rows)
+    trained = policy.model.act(torch.from_numpy(policy.moments.normalised(rows)))[:, 0].numpy()
+    np.testing.assert_allclose(weights, trained, atol=5e-6)
+    assert {-1.0, 0.0, 1.0} == set(np.sign(weights).tolist())
+
+
 def test_value_is_the_mean_and_cvar_the_worst_twentieth(policy, rows):
     columns, quantiles = policy.columns(rows)
     np.testing.assert_allclose(columns[:, 1], quantiles.mean(1), rtol=1e-5, atol=1e-8)
