@@ -6,6 +6,9 @@ import gymnasium as gym
 
 from ..models.actor_critic import ActorCriticConfig
 from .config import NetworkConfig
+from .planted_markets import register
+
+register()
 
 
 class UnknownEnvironment(ValueError):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .config import PolicyConfig, PolicyConfigProblem, load_policy_config
+from .config import PolicyConfig, load_policy_config
 from .environments import network_for
 from .gym import TradingVectorEnv
 from .optimum import free_weight, plan
@@ -92,10 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_policy_config(options.config)
         if options.steps:
-            config = PolicyConfig.model_validate(config.model_dump() | {"total_steps": options.steps})
+            config = config.for_steps(options.steps)
         changes = {name: value for name in NUMBERS if (value := getattr(options, name)) is not None}
         market = planted(options.market, can_short=options.can_short, **changes)
-    except (PolicyConfigProblem, ValueError) as error:
+    except ValueError as error:  # PolicyConfigProblem is one
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"{market}\n{config.total_steps:,} steps, seed {options.seed}", file=sys.stderr, flush=True)

@@ -17,7 +17,6 @@ import gymnasium as gym
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from tradekernels.environment import Costs, Market, Reward, Settings, TradingEnvironment, market
 from tradekernels.execution import Fees, Latency, Slippage
 
@@ -36,6 +35,7 @@ class Planted:
     volatility: float = 2e-3  # deviation of what nobody knows of a bar's log return; 0: z shows the future
     fee_bps: float = 0.0  # of the notional of each trade
     can_short: bool = False
+    dead_band: float = 0.05  # a target nearer than this to the weight held orders nothing: see docs/policy.md
     distractors: int = 4  # slots that look like z and mean nothing
     episode_length: int = 256
     n_rows: int = 100_000  # fewer, and chance gains of 0.1 bp a bar can be learned by heart
@@ -51,7 +51,8 @@ class Planted:
         at_once = Latency(base_ms=0.0, jitter_ms=0.0, spike_probability=0.0)
         return Settings(
             costs=Costs(Fees(self.fee_bps, self.fee_bps), Slippage(0.0, 0.0, 0.0), at_once),
-            reward=Reward.growth("log"), can_short=self.can_short, episode_length=self.episode_length,
+            reward=Reward.growth("log"), can_short=self.can_short, dead_band=self.dead_band,
+            episode_length=self.episode_length,
         )  # fmt: skip
 
     def market(self, seed: int) -> Market:
@@ -70,6 +71,8 @@ class Planted:
 
 def slow_mean(e: NDArray[np.float64], persistence: float) -> NDArray[np.float64]:
     """Return AR(1) columns of deviation 1 driven by these surprises (T, K)."""
+    from scipy.signal import lfilter  # takes half a second, which who learns something else shall not wait for
+
     driven = e * np.sqrt(1 - persistence**2)
     driven[0] = e[0]
     return np.asarray(lfilter([1.0], [1.0, -persistence], driven, axis=0))
