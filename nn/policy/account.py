@@ -26,6 +26,7 @@ from .version import Policy
 
 DAY_MS = 86_400_000
 DAYS_A_YEAR = 365
+HIGHEST_LOG = 20.0  # of a year's growth, which a good day alone would put beyond all bounds
 TAIL = 0.05  # share of the worst days whose mean CVaR is
 Floats = NDArray[np.float64]
 Frames = Mapping[str, pd.DataFrame]
@@ -124,7 +125,7 @@ def figures_of(account: Account) -> dict[str, float]:
     n_days = max((account.closes[-1] - account.closes[0]) / DAY_MS, 1e-9)
     grown = float(account.equity[-1] - 1)
     drawdown = float((1 - account.equity / np.maximum.accumulate(account.equity)).max())
-    yearly = (1 + grown) ** (DAYS_A_YEAR / max(n_days, 1.0)) - 1
+    yearly = np.expm1(min(float(np.log(account.equity[-1])) * DAYS_A_YEAR / max(n_days, 1.0), HIGHEST_LOG))
     return {
         "net_return": grown,
         "sharpe": sharpe(days),

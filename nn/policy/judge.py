@@ -18,6 +18,7 @@ import numpy as np
 from rich.table import Table
 
 from ..evaluation.bootstrap import block_indices
+from ..evaluation.overfitting import deflated_sharpe_of, sharpe_ratio
 from .account import Account, Floats, Frames, account_of, cvar, figures_of, joined, sharpe, sortino
 from .rivals import LINEAR, RIVALS, Linear, holders
 from .trading import TradingData
@@ -52,6 +53,9 @@ class Judgement:
     intervals: dict[str, tuple[float, float]]  # 95 %, over days
     seed_figures: tuple[dict[str, float], ...]
     seed_intervals: dict[str, tuple[float, float]]  # 95 %, over days and seeds, of the seeds' mean
+    deflated_sharpe: (
+        float | None
+    )  # chance that the Sharpe ratio is above the best of as many seeds without skill (EVA-9)
     above: dict[str, tuple[float, float, float]]  # mean daily return of all seeds over each rival's, and its interval
 
     @property
@@ -86,6 +90,9 @@ class Judgement:
             metrics |= {f"above_{name}": mean, f"above_{name}_low": low, f"above_{name}_high": high}
         metrics["seeds"] = float(len(self.seed_figures))
         trading = {name: self.figures[name] for name in ("trades", "net_return", "max_drawdown", "sharpe")}
+        trading |= {"trials": float(len(self.seed_figures))}
+        if self.deflated_sharpe is not None:
+            trading["deflated_sharpe"] = self.deflated_sharpe
         return {
             "schema_version": 1, "line": line, "version": version, "begin": self.begin, "end": self.end,
             "rows": self.rows, "metrics": metrics, "baselines": self.rivals, "trading": trading,
@@ -143,7 +150,8 @@ def judgement(judged: Judged, seed: int = 7) -> Judgement:
     first = judged.seeds[0]
     return Judgement(
         judged.begin, judged.end, len(first.closes), figures_of(first), rivals, intervals,
-        tuple(figures_of(account) for account in judged.seeds), seed_intervals, above,
+        tuple(figures_of(account) for account in judged.seeds), seed_intervals,
+        deflated_sharpe_of(own[0], [sharpe_ratio(each) or 0.0 for each in own]), above,
     )  # fmt: skip
 
 

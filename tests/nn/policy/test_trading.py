@@ -1,17 +1,20 @@
 """A policy learns from the past alone: nothing after a moment reaches it, by whatever way (LEK-1, LEK-3, ENV-2)."""
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from nn.data.candles import read_candles
 from nn.data.quality import BadCandles
 from nn.forecast.dataset import TooLittleData
 from nn.forecast.schedule import Fold
 from nn.policy.account import account_of_weights
 from nn.policy.config import PolicyConfigProblem
-from nn.policy.learn import learn
+from nn.policy.learn import learn, new_learner
 from nn.policy.trading import make_trading_data
 from nn.policy.trading_config import TradingConfig, load_trading_config
 
@@ -160,3 +163,23 @@ def test_a_slip_in_a_config_is_named(tmp_path, text, words):
 def test_a_config_that_is_not_there_is_told_with_those_that_are(tmp_path):
     with pytest.raises(PolicyConfigProblem, match="configs by name: live, sim, test, train"):
         load_trading_config(["trian"])
+
+
+@pytest.mark.real_data
+def test_recorded_outages_end_markets(config):
+    """27 outages of eight years of LTC/USDT: no market reaches across one, and a round is played on all of them."""
+    folder = os.environ.get("CANDLEWRIGHT_MARKET_DATA")
+    if not folder:
+        pytest.skip("CANDLEWRIGHT_MARKET_DATA is not set: no recorded market data to read")
+    frame, report = read_candles(Path(folder) / "binance", "LTC/USDT", "1h")
+    hourly = config.model_copy(update={"data": config.data.model_copy(update={"timeframe": "1h"})})
+    data = make_trading_data({"LTC/USDT": frame}, frame["date"].iloc[-1].to_pydatetime(), hourly)
+    assert report.gaps == 27
+    assert 5 < len(data.markets) <= 28
+    assert len(data.markets) + len(data.notes) == 1 + sum(gap.before <= data.border for gap in report.gap_list)
+    for each in data.markets:
+        assert (np.diff(each.rows["close_time"]) == 3_600_000).all()
+        assert np.isfinite(each.observation).all()
+    learner = new_learner(data, hourly, 1)
+    learner.learn()
+    assert learner.steps == 2048
