@@ -12,7 +12,7 @@ import time
 import torch
 
 from ..forecast.checkpoint import Checkpoint, CheckpointRefused
-from .config import DEFAULT, PolicyConfig, PolicyConfigProblem, load_policy_config, own_config
+from .config import DEFAULT, PolicyConfigProblem, load_policy_config, own_config
 from .environments import UnknownEnvironment, make_envs, network_for
 from .evaluate import episode_returns
 from .ppo import PPO, Figures, NotFinite
@@ -28,8 +28,15 @@ def run(options: argparse.Namespace) -> int:
     """Learn and judge; return the exit code."""
     torch.set_num_threads(1)  # networks this small lose more than they win by a second
     try:
-        config = config_of(options)
+        name = options.config or own_config(options.env) or DEFAULT
+        config = load_policy_config(name)
+        if options.steps is not None:
+            config = config.for_steps(options.steps)
         envs = make_envs(options.env, config.n_copies)
+        if name == DEFAULT:
+            say(
+                f"no config is made for {options.env}: configs/nn/policy/{DEFAULT}.yaml is taken (--config for another)"
+            )
         learner = PPO(envs, network_for(envs, config.network), config.ppo, options.seed, config.total_steps)
         checkpoint = checkpoint_of(options, learner)
     except (PolicyConfigProblem, UnknownEnvironment, CheckpointRefused) as error:
@@ -49,16 +56,6 @@ def run(options: argparse.Namespace) -> int:
     for each in returns:
         print(f"{each:.3f}")
     return 0
-
-
-def config_of(options: argparse.Namespace) -> PolicyConfig:
-    """Return the config that was named, else the environment's own, else the one for tasks that have none."""
-    name = options.config or own_config(options.env)
-    if name is None:
-        name = DEFAULT
-        say(f"no config is made for {options.env}: configs/nn/policy/{DEFAULT}.yaml is taken (--config for another)")
-    config = load_policy_config(name)
-    return config.for_steps(options.steps) if options.steps else config
 
 
 def checkpoint_of(options: argparse.Namespace, learner: PPO) -> Checkpoint | None:

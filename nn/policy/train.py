@@ -32,10 +32,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--env", required=True, metavar="NAME", help="Gymnasium id, such as CartPole-v1")
     made.add_argument("--config", metavar="NAME|FILE", help="of configs/nn/policy [that of the environment's name]")
     made.add_argument("--steps", type=int, help="instead of the config's total_steps")
-    made.add_argument("--seed", type=int, default=7, help="of weights, draws and the environment [7]")
+    made.add_argument("--seed", type=natural, default=7, help="of weights, draws and the environment [7]")
     made.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the unfinished training there")
     made.add_argument("--resume", action="store_true", help="go on from what is in --checkpoint, if anything is")
     return made
+
+
+def natural(word: str) -> int:
+    """Return a whole number from 0 on."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word!r}, expected a whole number from 0 on")
+    return int(word)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from nn.policy import public
+from nn.models.actor_critic import ActorCritic, ActorCriticConfig
+from nn.policy import evaluate, public
 from nn.policy.config import NetworkConfig
 from nn.policy.environments import UnknownEnvironment, make_envs, network_for
 from nn.policy.train import main
+from tests.nn.policy.bandit import Arms
 
 
 @pytest.mark.slow
@@ -33,11 +35,14 @@ def test_a_slip_is_one_line(capsys, tmp_path):
     assert main(["--env", "CartPole-v9"]) == 2
     assert main(["--env", "nowhere_at_all:CartPole-v9"]) == 2
     assert main(["--env", "CartPole-v9", "--config", "CartPole-v1"]) == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("no config")]
+    said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
     assert all(line.startswith("error: ") and "CartPole-v9" in line for line in said)
     assert main(["--env", "CartPole-v1", "--steps", "100"]) == 2
     assert "100 steps: " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--env", "CartPole-v1", "--seed", "-1"])
+    assert "'-1', expected a whole number from 0 on" in capsys.readouterr().err
     assert main(["--env", "CartPole-v1", "--resume"]) == 2
     assert "--resume needs --checkpoint" in capsys.readouterr().err
 
@@ -72,6 +77,17 @@ def test_the_story_counts_only_the_steps_of_this_run(capsys, monkeypatch):
     monkeypatch.setattr(public.time, "monotonic", lambda: next(clock))
     public.Story(Learner())({"steps": 600.0, "kl": 0.01})
     assert "600 of 1,000 steps: kl 0.01; 40 s left" in capsys.readouterr().err
+
+
+def test_an_episode_that_never_ends_is_judged_as_far_as_it_went(monkeypatch):
+    class Endless(Arms):
+        def step(self, actions):
+            seen, _, ended, *_ = super().step(actions)
+            return seen, np.ones(self.num_envs), np.zeros_like(ended), np.zeros_like(ended), {}
+
+    monkeypatch.setattr(evaluate, "LONGEST", 50)
+    model = ActorCritic(ActorCriticConfig(1, 2, discrete=True))
+    assert (evaluate.episode_returns(model, None, Endless(2, lambda arm, draws: arm, 3), 1) == 50).all()
 
 
 def test_a_network_fits_the_spaces():
