@@ -134,7 +134,7 @@ def search(
     datadir: Datadir = None,
     pairs: Pairs = None,
     timeframe: Timeframe = "15m",
-    model: Annotated[str, typer.Option(help="unified (or patchtst), direction, mtst.")] = "unified",
+    model: Annotated[str, typer.Option(help="unified (or patchtst), direction, mtst, policy.")] = "unified",
     trials: Annotated[int, typer.Option(help="Trials that the study shall have; the same command goes on.")] = 20,
     workers: Workers = 1,
     walk_forward: Annotated[int, typer.Option(help="Periods at the end that stay unread, as `train` judges.")] = 3,
