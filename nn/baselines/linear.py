@@ -62,13 +62,15 @@ class Logistic:
 
 
 def fit_ridge(data: TrainingData, seed: int) -> Ridge:
-    """Fit returns and log volatility in closed form."""
+    """Fit returns, cut at one deviation, and log volatility in closed form."""
     samples = data.train.every(STRIDE)
     features = training_rows(data, samples).features
     standard = Standard.fit(features)
     inputs = standard.inputs(features)
     values, masks = data.labels(samples)
-    returns = [ridge(inputs, np.where(masks[:, k], values[:, k], np.nan)) for k in range(RETURNS.start, RETURNS.stop)]
+    outcomes = np.where(masks[:, RETURNS], values[:, RETURNS], np.nan).astype(np.float64)
+    typical = np.nanstd(outcomes, axis=0)  # squares of what lies beyond it would drown the rest (nn/LOG.md)
+    returns = [ridge(inputs, outcome) for outcome in np.clip(outcomes, -typical, typical).T]
     volatility = sample_log_volatility(data, samples)
     return Ridge(standard, np.stack(returns, 1), np.stack([ridge(inputs, column) for column in volatility.T], 1))
 

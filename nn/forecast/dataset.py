@@ -40,8 +40,21 @@ CANDLES = tuple(
     name for name, feature in CATALOG.items()
     if not feature.needs and feature.unit not in ("quote", "base") and name != "leverage"
 )  # fmt: skip
+# Where the price stands in trends of an hour to two days, beside base_40 and with its warm-up. Chosen among groups of
+# features by how ridge regression ranked returns in July to December 2024 (nn/LOG.md).
+TREND = (
+    "sma_5_ratio", "sma_10_ratio", "sma_50_ratio", "sma_100_ratio", "sma_200_ratio", "sma_50_200", "macd",
+    "macd_signal", "macd_hist_change", "psar_distance", "psar_side", "tenkan_distance", "kijun_distance",
+    "tenkan_kijun", "cloud_distance", "cloud_thickness", "vwap_24h_ratio", "roc_10", "roc_50", "trix_15", "trix_diff",
+    "squeeze_momentum", "momentum_1h", "momentum_4h", "momentum_24h", "acceleration", "momentum_agreement",
+    "oscillator_agreement", "trend_r2", "trend_slope", "ret_5m", "ret_15m", "ret_60m",
+)  # fmt: skip
 COLUMNS = range(N_TARGETS)  # of the labels; COLUMNS[RISK] are those of the risks
-FEATURE_LISTS: dict[str, tuple[str, ...]] = {"base_40": tuple(BASE_40), "candles": CANDLES}
+FEATURE_LISTS: dict[str, tuple[str, ...]] = {
+    "base_40": tuple(BASE_40),
+    "trend_73": (*BASE_40, *TREND),
+    "candles": CANDLES,
+}
 
 
 class TooLittleData(ValueError):

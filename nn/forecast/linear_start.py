@@ -27,7 +27,7 @@ from ..models.unified import UnifiedPatchTST, log_volatility
 from .dataset import Samples, TrainingData
 
 MAX_ROWS = 40_000  # neighbours say nearly the same: more rows cost time and change nothing
-RETURN_CLIP = 4.0  # deviations: what a crash weighs in a square
+RETURN_CLIP = 1.0  # deviations: squares of what lies beyond would drown the rest (nn/LOG.md)
 N_CLASSES = 3
 
 

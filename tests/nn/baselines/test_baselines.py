@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from nn.baselines.every import FITS, fit_baselines
-from nn.baselines.linear import Standard, logistic, ridge, softmax
+from nn.baselines.linear import Standard, fit_ridge, logistic, ridge, softmax
 from nn.baselines.naive import LastDirection, MovingAverage, fit_last_value, trailing_log_volatility
 from nn.baselines.nlinear import closes_less_last, fit_nlinear
 from nn.baselines.rows import PAST, Rows, training_rows
@@ -111,6 +111,17 @@ def test_the_same_seed_gives_the_same_trees(fitted, data):
     rows = training_rows(data, data.validation)
     again = FITS["lightgbm"](data, 7).forecast(rows)
     np.testing.assert_array_equal(again.probability, fitted[0].forecasts(rows)["lightgbm"].probability)
+
+
+def test_one_crash_does_not_turn_the_returns_of_ridge(data):
+    """A return of -90 % in one row of thousands: squares of it would outweigh all others."""
+    values = [np.array(np.asarray(each)) for each in data.values]
+    row = data.train.every(2).ends[0]
+    values[0][row, :4] = -0.9
+    rows = training_rows(data, data.validation)
+    ours, theirs = fit_ridge(data, 7).forecast(rows), fit_ridge(replace(data, values=tuple(values)), 7).forecast(rows)
+    for horizon in range(4):
+        assert np.corrcoef(ours.score[:, horizon], theirs.score[:, horizon])[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("name", FITS)

@@ -182,6 +182,13 @@ def test_every_feature_of_candles_alone_can_be_asked_for_by_one_word():
     assert not {"sma_60", "leverage", "funding_rate", "btc_beta"} & set(features.names)
 
 
+def test_the_list_with_trends_needs_no_longer_warm_up():
+    """A live bot has so many candles at hand (STR-2)."""
+    short, long = resolve_features("base_40", "15m"), resolve_features("trend_73", "15m")
+    assert set(short.names) < set(long.names)
+    assert (len(long.names), long.warmup) == (73, short.warmup)
+
+
 def test_limits_of_outliers_are_those_of_the_train_windows(frames, config, data):
     """SRV-11, LEK-3; `outlier_quantile: null` makes none."""
     ends = [data.train.ends[data.train.pairs == pair] for pair in range(2)]
