@@ -31,7 +31,8 @@ from ..models.ensemble import Ensemble, Network
 from ..registry.keys import Keys
 from ..registry.manifest import AliasFile, Manifest, ModelRefused, load_aliases, load_version
 from .backends.batches import BATCH, Backend
-from .backends.choice import Backends, processor
+from .backends.choice import COMPILED, Backends, processor
+from .backends.compiled import compiler
 from .errors import LayoutMismatch
 from .feature_rows import FeatureRows
 from .policy.served import ServedPolicy, check_one_account, load_policy, policy_digest
@@ -152,14 +153,19 @@ def load_line(folder: Path, keys: Keys, newer_than: int | None = None, backends:
 
 
 def quickened(line: Line, backends: Backends) -> Line:
-    """Return the line with a faster backend once there is one for all its versions, else the line itself."""
+    """Return the line with the faster backends that there are by now, else the line itself.
+
+    As long as more are on their way it waits, so that what clients keep under the chain's digest is asked for again
+    once; a network that cannot be compiled stays as it is and keeps no other back.
+    """
     if line.kind == ACTOR_CRITIC:
         return line
     every = {*line.versions, *((line.challenger,) if line.challenger else ())}
     slow = {version for version in every if backends.is_slow(version.backend)}
-    if not slow or not all(backends.has_better(version.model) for version in slow):
+    ready = {version for version in slow if backends.has_better(version.model)}
+    if not ready or any(backends.is_pending(version.model) for version in slow):
         return line
-    new = {version: replace(version, backend=backends.of(version.model)) for version in every}
+    new = {each: replace(each, backend=backends.of(each.model)) if each in ready else each for each in every}
     chain = tuple(new[version] for version in line.chain)
     champion = new[line.champion] if line.champion else None
     challenger = new[line.challenger] if line.challenger else None
@@ -253,6 +259,8 @@ def chain_digest(chain: tuple[ServedVersion, ...]) -> str:
         "batch": BATCH,
         "torch": torch.__version__,
         "processor": processor(),
+        "threads": torch.get_num_threads(),  # a library may share a sum out among them
+        "compiler": compiler() if any(version.backend.name.startswith(COMPILED) for version in chain) else None,
         "columns": list(chain[0].model.columns) if chain else [],
         "chain": [
             {

@@ -52,6 +52,10 @@ class Backends:
         """Tell whether it is ready."""
         return self.compiler is not None and self.compiler.get(size_of(model)) is not None
 
+    def is_pending(self, model: Network | Ensemble) -> bool:
+        """Tell whether it is still being made."""
+        return self.compiler is not None and self.compiler.is_pending(size_of(model))
+
     def close(self) -> None:
         if self.compiler is not None:
             self.compiler.close()

@@ -21,6 +21,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -62,7 +63,7 @@ class Compiler:
     def __init__(self, precision: str) -> None:
         self.precision = precision
         self._found: dict[Size, Encode | None] = {}  # None: wanted, not there, or never will be
-        self._queue: list[Size] = []
+        self._queue: list[Size] = []  # the first is at work
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
@@ -70,6 +71,10 @@ class Compiler:
 
     def get(self, size: Size) -> Encode | None:
         return self._found.get(size)
+
+    def is_pending(self, size: Size) -> bool:
+        with self._lock:
+            return size in self._queue and not self._closed
 
     def want(self, size: Size) -> None:
         """Have this size compiled in the background, unless it is small or was tried before."""
@@ -88,13 +93,16 @@ class Compiler:
                 if not self._queue or self._closed:
                     self._thread = None
                     return
-                size = self._queue.pop(0)
+                size = self._queue[0]
             try:
                 self._found[size] = self.compile(size)
                 logger.info("the encoder of %s is compiled (%s)", size, self.precision)
             except Exception as error:  # the compiler's faults are many, and none of them may end the service
                 if not self._closed:
                     logger.warning("the encoder stays as it is, compiling it failed: %s", _last_line(error))
+            finally:
+                with self._lock:
+                    self._queue.remove(size)
 
     def compile(self, size: Size) -> Encode:
         """Return the compiled encoder of this size; takes a quarter of a minute, all of it outside this process."""
@@ -124,6 +132,14 @@ class Compiler:
         self._closed = True
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
+
+
+@cache
+def compiler() -> str:
+    """Return which C++ compiler builds the encoders, as it names itself: another one may round otherwise."""
+    command = torch._inductor.cpp_builder.get_cpp_compiler()
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    return said.partition("\n")[0]
 
 
 def loaded(package: Path, size: Size, precision: str) -> Encode:

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from tradekernels.features import feature_set
 
 from nn.registry.manifest import ModelRefused
@@ -45,6 +46,19 @@ def test_the_chain_digest_names_what_decides_a_score(registry):
         digests.append(load_line(folder_of(registry), registry.keys).chain_digest)
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
+
+
+def test_the_chain_digest_names_the_threads_of_a_sum(line):
+    """A library may add up in another order where it shares the work out among more threads."""
+    count = torch.get_num_threads()
+    digests = []
+    try:
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            digests.append(load_line(folder_of(line), line.keys).chain_digest)
+    finally:
+        torch.set_num_threads(count)
+    assert digests[0] == digests[2] != digests[1]
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json", "manifest.sig"])

@@ -4,17 +4,21 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nn.models.shared_patches import encode
 from nn.models.unified import PatchTSTConfig, UnifiedPatchTST
+from nn.service import versions
 from nn.service.backends import compiled
 from nn.service.backends.choice import Backends
 from nn.service.backends.shared import SharedBackend, size_of
-from nn.service.versions import quickened
+from nn.service.versions import chain_digest, load_line, quickened
 
 
 @pytest.fixture
@@ -63,6 +67,81 @@ def test_a_line_is_quickened_once_its_encoder_is_compiled(chain, monkeypatch):
     np.testing.assert_allclose(answer, line.champion.forecast(rows, ends), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(fast.champion.forecast(rows, ends[30:31]), answer[30:31])
     backends.close()
+
+
+@pytest.fixture
+def two_sizes(registry):
+    """Return a line of two versions whose networks differ in size."""
+    config = PatchTSTConfig(
+        n_features=6, context_length=16, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=1, d_ff=32
+    )
+    names = [registry.add(120, 0, config=config), registry.add(160, 1, config=replace(config, d_ff=16))]
+    registry.publish(*names)
+    return registry
+
+
+def compiling(monkeypatch, compile_one):
+    """Let compiling be a function of the size that returns the plain encoder, or raises."""
+    monkeypatch.setattr(compiled, "WORTH", 0)
+
+    def compile_plain(self, size):
+        compile_one(size)
+        return lambda tokens, weights: encode(tokens, weights, size.n_heads)
+
+    monkeypatch.setattr(compiled.Compiler, "compile", compile_plain)
+
+
+def names_of(line):
+    return [version.backend.name for version in line.chain]
+
+
+def test_a_network_that_cannot_be_compiled_keeps_no_other_back(two_sizes, monkeypatch, caplog):
+    """Each runs on the best that there is for it; the digest says so."""
+
+    def fail_for_16(size):
+        if size.d_ff == 16:
+            raise RuntimeError("of this size there is no code")
+
+    compiling(monkeypatch, fail_for_16)
+    backends = Backends("auto", "fp32")
+    line = load_line(two_sizes.folder / "unified-15m", two_sizes.keys, backends=backends)
+    until(lambda: not any(backends.is_pending(version.model) for version in line.chain), 10)
+    fast = quickened(line, backends)
+    assert names_of(fast) == ["compiled fp32", "shared fp32"]
+    assert fast.chain[1] is line.chain[1]
+    assert fast.champion is fast.chain[1]
+    assert fast.chain_digest == chain_digest(fast.chain)
+    assert quickened(fast, backends) is fast
+    assert "of this size there is no code" in caplog.text
+
+
+def test_a_line_changes_once_when_all_its_encoders_are_there(two_sizes, monkeypatch):
+    """A digest between would have clients ask for all history twice."""
+    go_on = threading.Event()
+    compiling(monkeypatch, lambda size: size.d_ff == 16 and go_on.wait(10))
+    backends = Backends("auto", "fp32")
+    line = load_line(two_sizes.folder / "unified-15m", two_sizes.keys, backends=backends)
+    until(lambda: backends.has_better(line.chain[0].model), 10)
+    assert backends.is_pending(line.chain[1].model)
+    assert quickened(line, backends) is line
+    go_on.set()
+    until(lambda: not backends.is_pending(line.chain[1].model), 10)
+    assert names_of(quickened(line, backends)) == ["compiled fp32"] * 2
+
+
+def test_the_digest_of_compiled_code_names_its_compiler(two_sizes, monkeypatch):
+    """Another compiler may round otherwise; where nothing is compiled, which one there is does not matter."""
+    compiling(monkeypatch, lambda size: None)
+    backends = Backends("auto", "fp32")
+    line = load_line(two_sizes.folder / "unified-15m", two_sizes.keys, backends=backends)
+    until(lambda: not any(backends.is_pending(version.model) for version in line.chain), 10)
+    fast, plain = quickened(line, backends).chain, two_sizes.shelf().lines[0].chain
+    before = [chain_digest(chain) for chain in (fast, plain)]
+    monkeypatch.setattr(versions, "compiler", lambda: "g++ 99")
+    after = [chain_digest(chain) for chain in (fast, plain)]
+    assert names_of(quickened(line, backends)) == ["compiled fp32"] * 2
+    assert before[0] != after[0]
+    assert before[1] == after[1]
 
 
 def test_without_a_compiler_the_shared_backend_stays_and_says_so_once(small, monkeypatch, caplog):
