@@ -67,7 +67,8 @@ def test_pairs_are_added_up_and_periods_go_on():
     assert len(whole.equity) == 2 * len(up.equity)
 
 
-def test_intervals_hold_a_real_edge_and_do_not_find_one_in_noise():
+def test_intervals_hold_a_real_edge_and_do_not_find_one_in_noise(monkeypatch):
+    monkeypatch.setattr("nn.policy.judge.N_RESAMPLES", 300)
     draw = np.random.default_rng(5)
     noise = [draw.normal(0, 0.01, 200) for _ in range(3)]
     flat = {name: [account_with(np.zeros(200))] for name in RIVALS}
