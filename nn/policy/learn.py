@@ -78,7 +78,8 @@ def learn(
     policy = Policy.unsigned(learner.model, moments, deviation, data.observations, metrics={}, **fields)
     validation, _ = account_of(policy, data.frames, data.border, data.trained_until)
     metrics = {f"val_{name}": value for name, value in figures_of(validation).items()}
-    metrics |= {f"last_{name}": value for name, value in rounds[-1].items()} if rounds else {}
+    last = rounds[-1] if rounds else {}
+    metrics |= {f"last_{name}": value for name, value in last.items() if name != "steps_per_second"}
     return Learned(policy, learner, rounds, validation, fields | {"metrics": metrics})
 
 
