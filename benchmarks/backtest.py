@@ -1,8 +1,8 @@
-"""What forecasts cost a repeated backtest: NNPredictor with cached decisions against TrendFollower on the same candles.
+"""What models cost a repeated backtest: NNPredictor and PPOAgent with cached answers against TrendFollower.
 
 From: `freqtrade backtesting` as a process, three pairs of 15m futures (CANDLEWRIGHT_MARKET_DATA, else synthetic), the
-simulated exchange, and a stand-in service: it is asked for its model list only, the decisions come from the cache.
-To: a table of wall times; the target is a ratio of at most 1.3.
+simulated exchange, and a stand-in service: it is asked for its model list only, the answers come from the cache.
+To: a table of wall times; the target is a ratio of at most 1.3. TrendFollower gets the start-up of PPOAgent's range.
 
     python benchmarks/backtest.py [--rows 61344] [--rounds 3]
 """
@@ -22,8 +22,8 @@ from stub_service import StubService, running
 
 TARGET = 1.3
 SELECTIVE = "of the stand-in's forecasts: trades cost time, so their counts should be alike (default %(default)s)"
-STRATEGIES = ("NNPredictor", "TrendFollower")
-STARTUP = pd.Timedelta("15min") * 800
+STRATEGIES = ("NNPredictor", "PPOAgent", "TrendFollower")
+STARTUP = pd.Timedelta("15min") * 2880
 
 
 def open_book(freqtrade: Freqtrade, rows: int) -> str:
@@ -35,7 +35,8 @@ def open_book(freqtrade: Freqtrade, rows: int) -> str:
         first, last = dates["date"].iloc[-rows:].agg(["min", "max"])
     else:
         write_candles(freqtrade.datadir, "futures", "15m", rows, "2024-01-01")
-        first, last = pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="UTC") + rows * STARTUP / 800
+        first = pd.Timestamp("2024-01-01", tz="UTC")
+        last = first + rows * pd.Timedelta("15min")
     return f"{int((first + STARTUP).timestamp())}-{int(last.timestamp())}"
 
 
@@ -46,7 +47,7 @@ def measure(rows: int, rounds: int, strength: float) -> dict[str, list[tuple[flo
     with (
         tempfile.TemporaryDirectory() as folder,
         exchange() as port,
-        running(StubService(versions=long_ago, strength=strength)) as service,
+        running(StubService(versions=long_ago, policy_versions=long_ago, strength=strength)) as service,
     ):
         freqtrade = Freqtrade(folder, port, "futures", service.url)
         timerange = open_book(freqtrade, rows)
@@ -57,8 +58,8 @@ def measure(rows: int, rounds: int, strength: float) -> dict[str, list[tuple[flo
                 if turn:
                     found[name].append((time.perf_counter() - started, len(result["trades"])))
         asked = sum(method == "POST" for method, *_ in service.requests)
-        if asked != 3:
-            raise RuntimeError(f"the service was asked {asked} times for forecasts, expected 3: no cache")
+        if asked != 6:
+            raise RuntimeError(f"the service was asked {asked} times, expected once per pair and model: no cache")
     return found
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     print(f"{'strategy':<16}{'seconds':>9}{'trades':>8}{'ratio':>8}")
     for name, runs in found.items():
         print(f"{name:<16}{best[name]:>9.2f}{runs[0][1]:>8}{best[name] / best['TrendFollower']:>8.2f}")
-    ratio = best["NNPredictor"] / best["TrendFollower"]
+    ratio = max(seconds for name, seconds in best.items() if name != "TrendFollower") / best["TrendFollower"]
     print(f"target: at most {TARGET}: {'met' if ratio <= TARGET else 'MISSED'}")
 
 

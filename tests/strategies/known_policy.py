@@ -3,7 +3,7 @@
 From: hand-set weights. To: tests that compare environment, backtest and dry-run decision by decision.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from tradekernels.observation import fit, observation_set
 from nn.models.actor_critic import ActorCritic, ActorCriticConfig
 from nn.policy.normalise import Moments
 from nn.policy.play import NOBODY, rollout
-from nn.policy.version import Policy
+from nn.policy.version import Policy, write_policy
 from nn.registry.policy_fields import (
     FeeFields,
     GridFields,
@@ -33,16 +33,29 @@ FREE_BUT_FEES = {
 }
 
 
-def known_policy(pair, fee, can_short=False, cash=3300.0, price=60_000.0):
-    """Return a policy that is in the market while RSI is below 50, by a weight that follows its account and candles.
+def known_policy(pair, fee, **others):
+    """Return the policy of `known_parts` for one pair."""
+    parts, fields = known_parts((pair,), fee, **others)
+    return Policy.unsigned(*parts, **fields)
 
-    Elsewhere it wants exactly 0, or with shorts a weight below -0.3: the tanh of the actor is at its end there. How
-    much it wants depends on all of its own slots, so that equal decisions need equal slots.
+
+def sign_known_policy(line_folder, keys, pairs, fee, **others):
+    """Sign the policy of `known_parts` as a version of a line; return its name."""
+    parts, fields = known_parts(pairs, fee, **others)
+    return write_policy(line_folder, *parts, keys, **fields).name
+
+
+def known_parts(pairs, fee, can_short=False, cash=3300.0, price=60_000.0):
+    """Return what `write_policy` takes, and the fields of its manifest.
+
+    The policy is in the market while RSI is below 50, by a weight that follows its account and candles. Elsewhere it
+    wants exactly 0, or with shorts a weight below -0.3: the tanh of the actor is at its end there. How much it wants
+    depends on all of its own slots, so that equal decisions need equal slots.
     """
     frame = candles(3200)
     frame[["open", "high", "low", "close"]] *= price / 100
     statistics = fit(frame, "15m")
-    observations = observation_set(statistics, (pair,), 1)
+    observations = observation_set(statistics, pairs, len(pairs))
     names, low = observations.names, -1.0 if can_short else 0.0
     config = ActorCriticConfig(len(names), 1, low=(low,), high=(1.0,), hidden=(8,), n_quantiles=8)
     torch.manual_seed(3)
@@ -60,16 +73,17 @@ def known_policy(pair, fee, can_short=False, cash=3300.0, price=60_000.0):
     identity.add(np.stack([np.ones(len(names)), -np.ones(len(names))]))  # mean 0, variance 1
     grid = GridFields(tick_size=0.01, lot_size=0.00000001, min_notional=5.0)
     account = PolicyEnvironment(
-        cash=cash, can_short=can_short, dead_band=0.05, grids={pair: grid},
+        cash=cash, can_short=can_short, dead_band=0.05, grids=dict.fromkeys(pairs, grid),
         fees=FeeFields(maker_bps=fee * 1e4, taker_bps=fee * 1e4), **FREE_BUT_FEES,
     )  # fmt: skip
     begin = datetime(2024, 1, 1, tzinfo=UTC)
-    return Policy.unsigned(
-        model, identity, 0.01, observations, name="policy-15m", pairs=(pair,), environment=account,
-        objective=PolicyObjective(gamma=0.99, cvar_alpha=0.25), cost_model={}, trained_from=begin, trained_until=begin,
-        embargo_bars=0, valid_from=begin, data_fingerprint="f" * 64, metrics={}, libraries={}, git_commit="0" * 40,
-        config_hash="c" * 64,
-    )  # fmt: skip
+    fields = {
+        "name": "policy-15m", "pairs": tuple(pairs), "environment": account, "cost_model": {}, "metrics": {},
+        "objective": PolicyObjective(gamma=0.99, cvar_alpha=0.25), "embargo_bars": 0, "valid_from": begin,
+        "trained_from": begin - timedelta(days=30), "trained_until": begin, "data_fingerprint": "f" * 64,
+        "libraries": {}, "git_commit": "0" * 40, "config_hash": "c" * 64,
+    }  # fmt: skip
+    return (model, identity, 0.01, observations), fields
 
 
 class PolicyService(StubService):

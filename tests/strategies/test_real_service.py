@@ -15,6 +15,7 @@ import pytest
 import torch
 from freqtrade_process import PAIRS, ROOT, Freqtrade, exchange, write_candles
 from harness import assert_past_is_unchanged
+from known_policy import sign_known_policy
 from stub_service import KEY
 from tradekernels.features import BASE_40, feature_set
 
@@ -23,7 +24,10 @@ from nn.models.build import empty_model
 from nn.models.direction import DirectionConfig
 from nn.models.unified import PatchTSTConfig
 from nn.registry.manifest import Keys, ManifestDraft, write_aliases, write_version
+from strategies.engines.weights import Account
 from strategies.shared.forecasts import ForecastSource
+from strategies.shared.forms import AGENT_SLOTS
+from strategies.shared.policies import PolicySource
 from strategies.shared.replies import AGE
 from strategies.shared.settings import Settings
 
@@ -74,7 +78,9 @@ def write_registry(folder):
             }  # fmt: skip
             names[line].append(write_version(folder / line, ManifestDraft(**fields), weights, keys).name)
         write_aliases(folder / line, keys, {"champion": names[line][-1]}, names[line])
-    return names
+    policy = sign_known_policy(folder / "policy-15m", keys, PAIRS["futures"], 0.0005, can_short=True)
+    write_aliases(folder / "policy-15m", keys, {"champion": policy}, [policy])
+    return names | {"policy-15m": [policy]}
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +192,49 @@ def test_freqtrade_finds_no_bias_with_the_real_service(service, tmp_path):
         assert "No lookahead bias on indicators found" in done.stdout, done.stdout[-3000:]
         assert "No variance on indicator(s) found due to recursive formula" in done.stdout
         assert "found lookahead" not in done.stdout
+
+
+class Flat:
+    """An account that has done nothing yet."""
+
+    def fields(self, pair, frame):
+        return Account(3300.0, 0.0, float(frame["close"].iloc[-1])), (3300.0, *[0.0] * 8)
+
+
+def test_a_rollout_and_an_action_agree_to_the_bit(service, make_candles):
+    """PPA-3, PPO-4: on the first candle of a rollout its account is flat; a live bot that is flat decides the same."""
+    url, names = service
+    for seed, pair in enumerate(PAIRS["futures"]):
+        frame = make_candles(3000, start="2025-01-12", seed=seed)
+        history = PolicySource(Settings(service_url=url), Flat()).columns(pair, "15m", frame)
+        assert history["model_version"].iloc[2880:].eq(names["policy-15m"][0]).all()
+        assert history["target_weight"].iloc[:2880].isna().all()
+        live = PolicySource(Settings(service_url=url), Flat(), live=True).columns(pair, "15m", frame.iloc[:2881])
+        columns = ["target_weight", "value", "cvar", "held_weight", *AGENT_SLOTS, "model_version"]
+        pd.testing.assert_frame_equal(live[columns].iloc[-1:], history[columns].iloc[2880:2881], check_exact=True)
+
+
+def test_freqtrade_finds_no_bias_in_an_agent_with_the_real_service(service, tmp_path):
+    """LEK-7: backtest, lookahead-analysis and recursive-analysis of PPOAgent on a served policy.
+
+    Its account begins flat where a range begins, so with another start-up the policy sees another account for a while;
+    with two days more it sees the same, and nothing differs.
+    """
+    with exchange() as port:
+        freqtrade = Freqtrade(tmp_path / "ft", port, "futures", service[0])
+        write_candles(freqtrade.datadir, "futures", "15m", 3800, "2024-12-10")
+        common = ("--timeframe", "15m", "--timerange", "20250110-20250113")
+        result, output = freqtrade.backtest("PPOAgent", *common)
+        assert "No forecast" not in output
+        assert {trade["is_short"] for trade in result["trades"]} == {True, False}
+        one_pair = ("--strategy", "PPOAgent", *common, "--pairs", "BTC/USDT:USDT")
+        amounts = ("--minimum-trade-amount", "3", "--targeted-trade-amount", "4", "--allow-limit-orders")
+        done = freqtrade.run("lookahead-analysis", *one_pair, *amounts)
+        assert "PPOAgent: no bias detected" in done.stdout, done.stdout[-3000:]
+        done = freqtrade.run("recursive-analysis", *one_pair, "--startup-candle", "3100", "3300")
+        assert "No lookahead bias on indicators found" in done.stdout, done.stdout[-3000:]
+        assert "found lookahead" not in done.stdout
+        cells = [line.split("│") for line in done.stdout.splitlines() if line.count("│") == 5]
+        differences = {cell[1].strip(): [abs(float(each.strip(" %-") or 0)) for each in cell[3:5]] for cell in cells}
+        assert "target_weight" in differences  # with its account at its beginning it does differ
+        assert max(max(each) for each in differences.values()) < 0.01, done.stdout[-3000:]
