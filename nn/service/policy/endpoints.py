@@ -38,7 +38,7 @@ from .served import ServedPolicy
 if TYPE_CHECKING:
     from ..app import ForecastApp
 
-LONGEST_PAUSE_S, PAUSE_S = 0.02, 0.0005  # of a rollout between steps, while live requests are in progress
+LONGEST_PAUSE_S, PAUSE_S = 0.005, 0.0005  # of a rollout between steps, while live requests are in progress
 
 
 class PolicyEndpoints:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import numpy as np
@@ -93,6 +94,7 @@ def policy_digest(chain: Sequence[ServedPolicy]) -> str:
     content = {
         "schema_version": 1,
         "numpy": np.__version__,
+        "tradekernels": version("tradekernels"),  # the account is simulated by it
         "processor": processor(),
         "columns": POLICY_COLUMNS,
         "chain": [

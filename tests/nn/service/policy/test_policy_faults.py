@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import signal
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -15,6 +19,7 @@ pytestmark = pytest.mark.e2e
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 SETTINGS = "requests_per_second: 100000\nrequests_burst: 100000\nreload_interval_s: 0.1\n"
 PAIR = "ETH/USDT:USDT"
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,27 @@ def action(server, body, timeout=30.0) -> httpx.Response:
 def rollout(server, candles: bytes, timeout=60.0) -> httpx.Response:
     headers = {"x-api-key": server.key, "content-type": ARROW}
     return httpx.post(server.url + "/rollout", content=candles, headers=headers, timeout=timeout)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_lines_of_the_docs_work(server, kit, policies_kit, champion, tmp_path):
+    """docs/service.md, as it stands but for the port."""
+    text = (ROOT / "docs" / "service.md").read_text()
+    blocks = [block for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) if "$service/" in block]
+    assert len(blocks) == 3
+    (tmp_path / "user_data" / "secrets").mkdir(parents=True)
+    (tmp_path / "user_data" / "secrets" / "service.key").write_text(server.key + "\n")
+    (tmp_path / "candles.arrow").write_bytes(kit.arrow_body(kit.candles(2950), pair=PAIR))
+    question = policies_kit.question(champion, policies_kit.rows(champion, 1))
+    slots = ", ".join(map(repr, question["observations"][0]))
+    given = f"digest={champion.observations.digest}\nclosed={champion.valid_from_ms}\nslots='{slots}'\n"
+    script = given + "\n".join(blocks).replace("http://127.0.0.1:3000", server.url)
+    done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told, acted = map(json.loads, done.stdout.replace("}{", "}\n{").splitlines())
+    assert told["observation_digest"] == champion.observations.digest
+    assert acted["rows"][0]["model_version"] == champion.version
+    assert kit.read_reply((tmp_path / "positions.arrow").read_bytes()).num_rows == 2950
 
 
 def test_a_reload_drops_no_request_and_mixes_no_chains(server, home, policies_kit, kit, body):
