@@ -62,8 +62,19 @@ class TradingVectorEnv(gym.vector.VectorEnv):
         return self.environment.reset(seed, **read_options(options), out=out), {}
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Carry every copy one bar on; the info holds what the episodes that ended came to."""
+        """Carry every copy one bar on; the info holds what the episodes that ended came to.
+
+        Raises
+        ------
+        ValueError
+            If an account comes to no number; the message names pair and candle.
+        """
         out = self.environment.step(as_weights(actions, self.num_envs), self._out)
+        finite = np.isfinite(self.environment.copies["worth"])
+        if not finite.all():  # the reward is held within bounds and would not show it
+            copy = int(finite.argmin())
+            worth = self.environment.copies["worth"][copy]
+            raise ValueError(f"the worth of copy {copy} is {worth} ({self.tell(copy, None)}), expected a finite number")
         return *out, ended(self.environment, out)
 
     def snapshot(self) -> np.ndarray:

@@ -43,10 +43,18 @@ def test_a_reward_that_turns_nan_is_told_by_pair_and_candle():
     assert "the reward is nan" in str(told.value)
 
 
+def test_an_account_that_comes_to_no_number_is_told_by_pair_and_candle():
+    """The kernel holds such a reward within its bounds, so that it alone would not show."""
+    one = random_market("SOL/USDT:USDT")
+    one.rows["close"][200] = np.nan  # behind the border that checks candles
+    with pytest.raises(ValueError, match=rf"worth of copy \d+ is nan \(SOL/USDT:USDT, candle {candle_of(one, 200)}Z\)"):
+        learner(50, one).learn()
+
+
 def test_elsewhere_copy_and_value_are_told():
     arms = Arms(2, lambda arm, draws: np.where(arm == 0, np.inf, 1.0))
     with pytest.raises(NotFiniteStep, match=r"the reward is inf in copy \d+ of the environment, expected"):
-        PPO(arms, ActorCriticConfig(1, 2, True), PPOConfig(), 1, 64).learn()
+        PPO(arms, ActorCriticConfig(1, 2, True), PPOConfig(n_steps=4), 1, 64).learn()
 
 
 @pytest.mark.parametrize("broken", ["rewards", "log_probs", "observations"])
