@@ -28,7 +28,7 @@ PANELS = {  # of `learning`: a figure of a round, and how its axis reads
     "explained_variance": "variance of returns explained",
     "critic": "loss of the quantiles",
 }
-SMOOTH = 15  # rounds of the thick line's mean
+SMOOTH = 20  # the thick line is a mean of the last twentieth of the rounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def learning(history: Sequence[dict[str, float]]) -> Figure:
         steps = np.array([each["steps"] for each in history if name in each])
         values = np.array([each[name] for each in history if name in each])
         axes.plot(steps, values, color=POLICY, alpha=0.3, linewidth=0.8)
-        axes.plot(steps, running_mean(values, SMOOTH), color=POLICY, linewidth=1.8)
+        axes.plot(steps, running_mean(values, max(1, len(values) // SMOOTH)), color=POLICY, linewidth=1.8)
         axes.set_title(PANELS[name], fontsize=10, loc="left")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         tidy(axes)
@@ -141,7 +141,7 @@ def equity(run: Validation) -> Figure:
         depth.fill_between(run.times, down, 0, color=colour, alpha=0.12, linewidth=0)
     growth.axhline(1, color=QUIET, linewidth=0.8)
     growth.set_ylabel("equity, begun at 1")
-    growth.legend(frameon=False, loc="upper left")
+    growth.legend(frameon=False)
     depth.set_ylabel("drawdown")
     depth.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     depth.legend(frameon=False, loc="lower left", ncols=2)
