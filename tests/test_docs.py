@@ -42,11 +42,12 @@ def test_the_readme_names_every_verb():
     assert set(re.findall(r"`([a-z-]+)`", table)) >= VERBS - {"help"}
 
 
-def test_the_strategies_page_gives_the_defaults_of_the_code():
-    """STR-10: every hyperoptable parameter of NNPredictor with the default that the code has."""
+@pytest.mark.parametrize("strategy", ["nn_predictor", "ppo_agent"])
+def test_the_strategies_page_gives_the_defaults_of_the_code(strategy):
+    """STR-10: every hyperoptable parameter with the default that the code has."""
     page = (ROOT / "docs" / "strategies.md").read_text()
     found = {}
-    for node in ast.walk(ast.parse((ROOT / "strategies" / "nn_predictor.py").read_text())):
+    for node in ast.walk(ast.parse((ROOT / "strategies" / f"{strategy}.py").read_text())):
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Call)
