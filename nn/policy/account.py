@@ -54,22 +54,21 @@ class Account:
 def account_of(policy: Policy, frames: Frames, begin: datetime, end: datetime) -> tuple[Account, dict[str, Floats]]:
     """Return what a policy makes of the candles that close in [begin, end], and its target weights by pair.
 
-    Candles before `begin` only warm it up. Where it does not act its target is what it wanted last.
+    Candles before `begin` only warm it up. Where it does not act, near a hole, its target is what it wanted last.
     """
     parts, targets = [], {}
     for pair, frame in frames.items():
         part = until(frame, policy.manifest.timeframe, end)
         columns = {"date": read_times(part["date"])} | {name: part[name].to_numpy() for name in OHLCV}
         played = rollout(policy, columns, pair, since=begin)
-        acting = np.flatnonzero(played.acted_by >= 0)
-        if not len(acting):
+        if not (played.acted_by >= 0).any():
             raise ValueError(f"{pair}: no candle from {begin:%Y-%m-%d %H:%M} on has warmed up, expected some to act on")
-        rows = slice(acting[0], None)
-        traded = np.diff(played.turnover[rows], prepend=0.0) / played.worth[rows]
-        equity = np.exp(np.cumsum(played.growth[rows]))
+        rows = slice(first_row(policy, part, begin), None)
+        traded = np.nan_to_num(np.diff(played.turnover[rows], prepend=0.0) / played.worth[rows])
+        equity, held = np.exp(np.cumsum(played.growth[rows])), np.nan_to_num(played.held_weight[rows])
         closes = closes_of(part, policy.manifest.timeframe)[rows]
-        parts.append(Account(closes, equity, traded, played.held_weight[rows].copy(), int(played.n_trades[-1])))
-        targets[pair] = np.asarray(pd.Series(played.target_weight[rows]).ffill(), dtype=np.float64)
+        parts.append(Account(closes, equity, traded, held, int(played.n_trades[-1])))
+        targets[pair] = np.asarray(pd.Series(played.target_weight[rows]).ffill().fillna(0.0), dtype=np.float64)
     return together(parts), targets
 
 
@@ -179,13 +178,18 @@ def closes_of(frame: pd.DataFrame, timeframe: str) -> NDArray[np.int64]:
     return read_times(frame["date"]) + timeframe_ms(timeframe)
 
 
+def first_row(policy: Policy, frame: pd.DataFrame, begin: datetime) -> int:
+    """Return the first candle that closes at or after `begin` and has warmed up."""
+    closes = closes_of(frame, policy.manifest.timeframe)
+    return max(int(np.searchsorted(closes, round(begin.timestamp() * 1000))), policy.observations.warmup)
+
+
 def _of_weights(
     policy: Policy, pair: str, frame: pd.DataFrame, weights: Floats, begin: datetime, end: datetime
 ) -> list[Account]:
     """Return the accounts of one pair, all stepped at once."""
     frame = until(frame, policy.manifest.timeframe, end)
-    closes = closes_of(frame, policy.manifest.timeframe)
-    first = max(int(np.searchsorted(closes, round(begin.timestamp() * 1000))), policy.observations.warmup)
+    closes, first = closes_of(frame, policy.manifest.timeframe), first_row(policy, frame, begin)
     n_steps, n = len(frame) - first, weights.shape[1]
     if len(weights) != n_steps:
         raise ValueError(f"weights of {pair} have {len(weights)} rows, expected {n_steps}: one a candle of the period")

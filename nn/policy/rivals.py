@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tradekernels.observation import BLOCKS
 
-from .account import Account, Floats, Frames, account_of_weights, closes_of, figures_of, until
+from .account import Account, Floats, Frames, account_of_weights, figures_of, first_row, until
 from .trading import TradingData
 from .version import Policy
 
@@ -63,7 +63,7 @@ class Linear:
         found = {}
         for pair, frame in frames.items():
             part = until(frame, self.policy.manifest.timeframe, end)
-            forecast = self.forecasts(part, pair)[_first(self.policy, part, begin) :, None]
+            forecast = self.forecasts(part, pair)[first_row(self.policy, part, begin) :, None]
             wanted = np.where(forecast > limits, 1.0, np.where(forecast < -limits, low, np.nan))
             found[pair] = pd.DataFrame(wanted).ffill().fillna(0.0).to_numpy()
         return found
@@ -89,8 +89,3 @@ def holders(
         weights[pair] = np.stack([np.zeros(len(target)), np.ones(len(target)), *shifted], axis=1)
     flat, hold, *shifts = account_of_weights(policy, frames, weights, begin, end)
     return {FLAT: [flat], HOLD: [hold], RANDOM: shifts}
-
-
-def _first(policy: Policy, frame: pd.DataFrame, begin: datetime) -> int:
-    closes = closes_of(frame, policy.manifest.timeframe)
-    return max(int(np.searchsorted(closes, round(begin.timestamp() * 1000))), policy.observations.warmup)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from nn.__main__ import module_of
 from nn.forecast.schedule import Fold
 from nn.policy.account import Account, cvar, figures_of, joined, sortino, together, weeks
 from nn.policy.judge import Judged, chained, judge_policy, judgement
@@ -144,3 +145,29 @@ def test_rivals_see_no_candle_after_the_one_they_trade(made):
                 part = {pair: np.linspace(0, 1, 4 * DAY + 1) for pair in each}
                 found.append(holders(policy, each, part, UNTIL, cut, 3)["random"][0])
         assert found[0].equity.tobytes() == found[1].equity.tobytes()
+
+
+def test_a_hole_in_the_judged_period_stops_nobody(made):
+    """The policy keeps what it holds near a hole; its rivals trade the same candles."""
+    policy, data, frames = made
+    first = int((UNTIL - BEGIN.to_pydatetime()) / BAR)
+    for hole in (first - 6, first + 200):  # across the beginning, and later
+        holed = {pair: frame.drop(range(hole, hole + 10)).reset_index(drop=True) for pair, frame in frames.items()}
+        judged = judge_policy([policy], data, holed, UNTIL, END)
+        for account in (*judged.seeds, *(each for some in judged.rivals.values() for each in some)):
+            assert len(account.closes) == len(judged.seeds[0].closes)
+            assert all(np.isfinite(each).all() for each in (account.equity, account.traded, account.weight))
+
+
+@pytest.mark.parametrize(
+    ("mode", "rest", "module"),
+    [
+        ("evaluate", ["--line", "policy-15m", "--datadir", "x"], "nn.policy.judge_line"),
+        ("evaluate", ["--datadir", "x", "--line=policy-1h"], "nn.policy.judge_line"),
+        ("evaluate", ["--line", "unified-15m"], "nn.forecast.evaluate"),
+        ("train", ["--line", "policy-15m"], "nn.forecast.train"),
+    ],
+)
+def test_a_policy_line_is_evaluated_by_what_it_earns(mode, rest, module):
+    """EVA-7."""
+    assert module_of(mode, rest) == module
