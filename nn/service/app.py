@@ -230,6 +230,7 @@ def describe(line: Line) -> dict[str, object]:
                 "trained_until": f"{each.manifest.trained_until:%Y-%m-%dT%H:%M:%SZ}",
                 "aliases": sorted(alias for alias, version in line.aliases.items() if version == each.version),
                 "feature_digest": each.feature_digest,
+                **({"backend": each.backend.name} if isinstance(each, ServedVersion) else {}),
             }
             for each in line.versions
         ],

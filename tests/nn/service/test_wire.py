@@ -49,6 +49,7 @@ def test_the_model_list_keeps_to_its_contract(ask, kit):
         "2025-01-03T17:00:00Z",
     ]
     assert line["warmup"] + line["context_length"] - 1 == kit.first_scored
+    assert {version["backend"] for version in line["versions"]} == {"shared fp32"}
 
 
 def test_a_reply_that_breaks_the_contract_would_be_seen(ask, kit):
