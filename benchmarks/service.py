@@ -1,8 +1,9 @@
 """Prints how fast the inference service is: its backends, history in bulk, newest candles, many bots, memory.
 
-Run: `python benchmarks/service.py [--rows 61344] [--precision auto] [--long 480000]`. It makes a random model of the
-default trading size in a temporary registry, starts the real service on a free port and asks over the socket. What is
-compared runs in turns in one run, and the best turn counts; only ratios say something about other machines.
+Run: `python benchmarks/service.py [--rows 61344] [--precision auto] [--backend auto] [--long 480000]`. It makes a
+random model of the default trading size in a temporary registry, starts the real service on a free port and asks over
+the socket. What is compared runs in turns in one run, and the best turn counts; only ratios say something about other
+machines.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ KEY, MODEL_KEY = "benchmark-key-of-at-least-32-characters", "ab" * 32
 START, BAR_MS = datetime(2024, 1, 1, tzinfo=UTC), 900_000
 ARROW = "application/vnd.apache.arrow.stream"
 COMPILED_S = 600  # longest wait for the compiler
+READY_S = 300  # and for the service
 
 
 def own_features(name: str) -> bool:
@@ -109,12 +111,12 @@ def make_registry(folder: Path, config: PatchTSTConfig) -> UnifiedPatchTST:
     return model
 
 
-def start(registry: Path, folder: Path, precision: str) -> tuple[subprocess.Popen, str, float]:
+def start(registry: Path, folder: Path, precision: str, backend: str = "auto") -> tuple[subprocess.Popen, str, float]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = folder / "service.yaml"
-    settings.write_text(SETTINGS + f"precision: {precision}\n")
+    settings.write_text(SETTINGS + f"precision: {precision}\nbackend: {backend}\n")
     environ = os.environ | {
         "CANDLEWRIGHT_REGISTRY": str(registry),
         "CANDLEWRIGHT_MODEL_KEY": MODEL_KEY,
@@ -124,14 +126,14 @@ def start(registry: Path, folder: Path, precision: str) -> tuple[subprocess.Pope
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    while time.perf_counter() - started < 60:
+    while time.perf_counter() - started < READY_S:
         try:
             if httpx.get(f"{url}/readyz").status_code == 200:
                 return process, url, time.perf_counter() - started
         except httpx.TransportError:
             time.sleep(0.05)
     process.kill()
-    raise SystemExit("the service was not ready in 60 s")
+    raise SystemExit(f"the service was not ready in {READY_S} s")
 
 
 def arrow_body(columns: dict[str, np.ndarray], **parameters: str) -> bytes:
@@ -165,9 +167,11 @@ def best_of(functions: dict[str, object], rounds: int) -> dict[str, float]:
     return best
 
 
-def backends_of(model: UnifiedPatchTST, precision: str) -> dict[str, Backend]:
-    """Return every backend, those with a compiled encoder last; waits for the compiler."""
+def backends_of(model: UnifiedPatchTST, precision: str, backend: str) -> dict[str, Backend]:
+    """Return every backend, those with a compiled encoder last unless they are not wanted; waits for the compiler."""
     found: list[Backend] = [EagerBackend(model), SharedBackend(model, "fp32"), SharedBackend(model, "bf16")]
+    if backend == "shared":
+        return {each.name: each for each in found if each.name != "shared bf16" or precision == "bf16"}
     for kind in dict.fromkeys(("fp32", precision)):
         choice = Backends("compiled", kind)
         choice.of(model)
@@ -291,11 +295,12 @@ def measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         model = make_registry(folder / "registry", config)
-        process, url, ready_s = start(folder / "registry", folder, options.precision)
+        process, url, ready_s = start(folder / "registry", folder, options.precision, options.backend)
         try:
             with httpx.Client(base_url=url, timeout=600) as client:
                 show("start to ready", f"{ready_s:.1f} s")
-                show("ready to compiled, serving meanwhile", f"{wait_until_compiled(client):.0f} s")
+                if options.backend == "auto":
+                    show("ready to compiled, serving meanwhile", f"{wait_until_compiled(client):.0f} s")
                 all_of_them(model, process, url, client, options)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -306,7 +311,7 @@ def all_of_them(
     model: UnifiedPatchTST, process: subprocess.Popen, url: str, client: httpx.Client, options: argparse.Namespace
 ) -> None:
     torch.set_num_threads(1)
-    found = backends_of(model, options.precision)
+    found = backends_of(model, options.precision, options.backend)
     runs = {"naive eager": naive(model, 256)} | {name: bare(backend) for name, backend in found.items()}
     best = best_of(runs, options.rounds)
     for name, seconds in best.items():
@@ -344,6 +349,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--backend", choices=("auto", "shared"), default="auto", help="shared: nothing is compiled")
     options = parser.parse_args()
     options.precision = resolved(options.precision)
     print(f"default trading model, {len(FEATURES.names)} features, {options.precision}, 1 thread")
