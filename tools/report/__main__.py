@@ -1,4 +1,4 @@
-"""`python -m tools.report RESULT --datadir DIR`: write the page and the JSON of a Freqtrade backtest.
+"""`python -m tools.report RESULT --datadir DIR`: write page and JSON of a Freqtrade backtest; `rank` compares many.
 
 From: the command line. To: two files; stdout names them and says the verdict, stderr the trouble, in one line.
 """
@@ -17,6 +17,11 @@ from .result import BadResult, read_result
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 0 written, 1 nothing to report, 2 wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["rank"]:
+        from .rank import main as rank
+
+        return rank(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         backtest = read_result(options.result, options.strategy)
