@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from .flat import Floats
+
 Bools = NDArray[np.bool_]
 
 
@@ -20,7 +21,7 @@ def generalized_advantage(
 
     Parameters
     ----------
-    rewards : ndarray of float32, shape (T, N)
+    rewards : ndarray of float32 (or float64, as the answer then is), shape (T, N)
     values : ndarray of float32, shape (T + 1, N)
         Of the observation before each step, and of the one after the last. After a step that ended an episode, the next
         row is of its final observation (Gymnasium's next-step autoreset).
@@ -29,9 +30,9 @@ def generalized_advantage(
     gamma, lambda_ : float
         Discount and the mean's decay, in [0, 1].
     """
-    comes = np.where(terminated, np.float32(0), values[1:])
-    deltas: Floats = (rewards + np.float32(gamma) * comes - values[:-1]).astype(np.float32, copy=False)
-    carry = np.where(ended, np.float32(0), np.float32(gamma * lambda_))
+    comes = np.where(terminated, values.dtype.type(0), values[1:])
+    deltas: Floats = rewards + gamma * comes - values[:-1]
+    carry = np.where(ended, 0.0, gamma * lambda_).astype(deltas.dtype)
     advantages = np.empty_like(deltas)
     running = np.zeros_like(deltas[0])
     for step in range(len(deltas) - 1, -1, -1):
