@@ -1,10 +1,12 @@
 """Regimes are known at the row; the stability index is 0 for the same population and by hand for another (EVA-5)."""
 
+import json
+
 import numpy as np
 import pytest
 
 from nn.baselines.rows import PAST, Rows
-from nn.evaluation.drift import drifted, population_stability, stability_by_input
+from nn.evaluation.drift import TrainBins, counts_of, drifted, population_stability, stability_by_input
 from nn.evaluation.regimes import CHOP, HIGH_VOLATILITY, TREND, RegimeLimits, efficiency_ratio
 
 
@@ -57,3 +59,25 @@ def test_the_flag_needs_more_than_a_tenth_of_the_inputs():
     assert stability_by_input(names, table, table) == {"a": 0, "b": 0}
     with pytest.raises(ValueError, match="0 test values are finite"):
         population_stability(np.ones(3), np.array([np.nan]))
+
+
+def test_bins_kept_without_the_rows_say_the_same_as_the_rows():
+    """MET-17: the service has the manifest's bins and no train rows."""
+    draw = np.random.default_rng(3)
+    train = np.stack([draw.normal(size=900), draw.integers(0, 2, 900), np.zeros(900)], axis=1)
+    test = np.stack([draw.normal(0.5, 2, 300), np.ones(300), draw.normal(size=300)], axis=1)
+    bins = TrainBins.from_dict(json.loads(json.dumps(TrainBins.fit(train).to_dict())))
+    found = bins.stability(counts_of(bins.of(test)))
+    assert found == pytest.approx([population_stability(train[:, k], test[:, k]) for k in range(3)])
+    assert bins.stability(counts_of(bins.of(train))) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"edges": [[0.0]], "shares": []}, {"edges": [[1.0, 0.0]], "shares": [[0.1] * 10]},
+     {"edges": [list(range(10))], "shares": [[0.1] * 10]}, {"edges": [[float("nan")]], "shares": [[0.1] * 10]},
+     {"edges": [[0.0]], "shares": [[0.1] * 9]}, {"edges": [[0.0]], "shares": [[2.0] * 10]}],
+)  # fmt: skip
+def test_bins_that_are_none_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"bins have|ascend|shares have"):
+        TrainBins.from_dict(wrong)
