@@ -52,3 +52,16 @@ def test_a_backtest_on_real_candles_is_scored_by_versions_that_existed(trained):
 def versions(user_data, line):
     """Return the versions of a line by `valid_from`, which their names begin with."""
     return sorted(version for version in valid_from(user_data) if version.startswith(f"{line}-"))
+
+
+def test_a_policy_is_trained_and_its_weights_are_traded(tmp_path_factory):
+    """PPA-1, PPO-1: train-policy, then a backtest of PPOAgent that starts exchange and service by itself."""
+    user_data, datadir = tmp_path_factory.mktemp("policy") / "user_data", Path(MARKET) / "binance"
+    options = ["--datadir", datadir, "--pairs", "BTC/USDT:USDT", "--config", "train", "--config", "test"]
+    done = verb(user_data, "train-policy", *options, "--until", "2024-06-01")
+    assert done.returncode == 0, done.stderr[-6000:]
+    options = ["--datadir", datadir, "--pairs", "BTC/USDT:USDT", "--timerange", "20240605-20240620"]
+    done = verb(user_data, "backtest", "--strategy", "PPOAgent", *options)
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert assert_scored_by_versions_that_existed(user_data) == set(versions(user_data, "policy-15m"))
+    assert "<html" in Path(done.stdout.strip()).read_text()[:2000]

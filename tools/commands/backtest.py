@@ -160,9 +160,10 @@ def wait_for_model(home: Home, service: Running, wanted: set[str], seconds: floa
                 missing = " or ".join(sorted(wanted - kinds))
                 say(f"the inference service has no {missing} line: a strategy that asks it will not trade")
                 return
+            verb = "train-policy" if wanted == SOURCES["policy_source"] else "train"
             raise UserError(
                 f"the inference service has no model that it may serve ({answer.text.strip()[:300]}); "
-                f"train one with `tools/start.sh train`. The end of {service.log}:\n{tail(Path(service.log))}"
+                f"train one with `tools/start.sh {verb}`. The end of {service.log}:\n{tail(Path(service.log))}"
             )
         time.sleep(0.25)
 
