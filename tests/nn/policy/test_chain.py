@@ -74,7 +74,8 @@ def test_a_chain_is_trained_signed_judged_and_published(home, datadir, monkeypat
     assert judge_line.main(asked) == 0
     figures = json.loads(again.read_text())
     signed = read_evaluation(folder, second.version, KEYS)
-    assert figures["trading"] == signed["trading"]
+    for name in ("trades", "net_return", "max_drawdown", "sharpe"):  # the other seed is not there to be judged again
+        assert figures["trading"][name] == signed["trading"][name]
     assert figures["baselines"]["linear"] == pytest.approx(signed["baselines"]["linear"])
     assert judge_line.main([*asked, "--config", "sim"]) == 0
     assert json.loads(again.read_text())["baselines"]["buy_and_hold"] != signed["baselines"]["buy_and_hold"]
