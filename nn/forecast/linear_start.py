@@ -28,6 +28,8 @@ from .dataset import Samples, TrainingData
 
 MAX_ROWS = 40_000  # neighbours say nearly the same: more rows cost time and change nothing
 RETURN_CLIP = 1.0  # deviations: squares of what lies beyond would drown the rest (nn/LOG.md)
+WIDE_CLIP = 4.0  # deviations, where the size of returns is told and not their order
+SLOPES = (0.02, 2.0)  # of returns: what has no worth keeps its order and says next to nothing
 N_CLASSES = 3
 
 
@@ -106,13 +108,17 @@ def newest_rows(data: TrainingData, samples: Samples) -> NDArray[np.float32]:
 
 
 def number_targets(
-    network: UnifiedPatchTST, newest: NDArray[np.float32], values: NDArray[np.float32], masks: NDArray[np.bool_]
+    network: UnifiedPatchTST,
+    newest: NDArray[np.float32],
+    values: NDArray[np.float32],
+    masks: NDArray[np.bool_],
+    clip: float = RETURN_CLIP,
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the heads of returns and risks are to say (N, 4), NaN where it is not known; returns are clipped."""
     unit = log_volatility(network.config, torch.from_numpy(newest))
     known = torch.from_numpy(np.where(masks, values, np.nan))
     returns, risks = scaled_numbers(known, unit, Scales.of(network))
-    return {"returns": returns.clamp(-RETURN_CLIP, RETURN_CLIP).double().numpy(), "risk": risks.double().numpy()}
+    return {"returns": returns.clamp(-clip, clip).double().numpy(), "risk": risks.double().numpy()}
 
 
 def blend_numbers(
@@ -121,20 +127,30 @@ def blend_numbers(
     """Take back of the heads of returns and risks what they learned as far as validation rows are better off without.
 
     Each output becomes a point on the line from what it began with to what it learned: the one of least squared error
-    (of the members' mean), nowhere beyond the ends.
+    (of the members' mean), nowhere beyond the ends. Returns are then multiplied by the slope that validation rows give
+    them: what was fitted to noise is too large everywhere else, and a strategy would trade on it.
     """
     newest = newest_rows(data, data.validation)
-    targets = number_targets(networks[0], newest, *data.labels(data.validation))
-    begun = start.raw(networks[0], torch.from_numpy(newest))
+    labels = data.labels(data.validation)
+    targets = number_targets(networks[0], newest, *labels)
+    size = number_targets(networks[0], newest, *labels, clip=WIDE_CLIP)["returns"]
+    raw = start.raw(networks[0], torch.from_numpy(newest))
     for name, outcome in targets.items():
-        learned = torch.stack([raw[name] for raw in raws]).mean(0).double().numpy() - begun[name].double().numpy()
-        left = outcome - begun[name].double().numpy()
-        known = np.isfinite(left)
-        along = np.where(known, learned * left, 0.0).sum(0)
-        share = np.clip(along / np.maximum(np.where(known, learned**2, 0.0).sum(0), 1e-12), 0.0, 1.0)
-        of_head = torch.from_numpy(share.astype(np.float32))
+        begun = raw[name].double().numpy()
+        learned = torch.stack([each[name] for each in raws]).mean(0).double().numpy() - begun
+        share = np.clip(slope_of(learned, outcome - begun), 0.0, 1.0)
+        slope = np.ones_like(share)
+        if name == "returns":
+            slope = np.clip(slope_of(begun + share * learned, size), *SLOPES)
+        of_start, of_head = (torch.from_numpy(each.astype(np.float32)) for each in (slope * (1 - share), slope * share))
         for network in networks:
-            start.heads[name].blend(head_of(network, name), 1 - of_head, of_head)
+            start.heads[name].blend(head_of(network, name), of_start, of_head)
+
+
+def slope_of(said: NDArray[np.float64], came: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the factor of each column of `said` (N, K) that comes nearest to `came`, NaN where it is not known."""
+    known = np.isfinite(came)
+    return np.where(known, said * came, 0.0).sum(0) / np.maximum(np.where(known, said**2, 0.0).sum(0), 1e-12)
 
 
 def head_of(network: Network, name: str) -> nn.Linear:

@@ -61,12 +61,14 @@ def test_nothing_keeps_running_and_no_secret_is_told(demo):
 
 
 def test_what_is_planted_is_found_and_in_a_fair_game_nothing_is(demo, tmp_path):
-    """The whole path as a leak detector: what earns money where prices are fair games has seen the future."""
+    """The whole path as a leak detector: what earns money where prices are fair games has seen the future.
+
+    There an honest model trades little or not at all: it has learned on later rows that its forecasts have no worth.
+    """
     done, _ = demo
     assert better_than_random(done, 0.05)  # a model of a minute's training need not find all of it
     fair = verb(tmp_path / "user_data", "demo", "--days", "100", "--planted-trend", "0")
     assert fair.returncode == 0, fair.stderr[-6000:]
-    assert json.loads(Path(fair.stdout.split()[0]).with_suffix(".json").read_text())["summary"]["trades"] >= 20
     assert not better_than_random(fair, 0.01)
 
 

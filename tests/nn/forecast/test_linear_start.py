@@ -77,16 +77,16 @@ def test_nothing_but_train_rows_moves_the_start(config, data):
         assert torch.equal(head.weight, theirs.heads[name].weight), name
 
 
-@pytest.mark.parametrize(("truth", "share"), [(0.0, 0.0), (0.6, 0.6), (3.0, 1.0)])
+@pytest.mark.parametrize(("truth", "share"), [(0.0, 0.0), (0.6, 0.6), (1.3, 1.3), (9.0, 2.0)])
 def test_what_was_learned_of_numbers_counts_as_far_as_validation_rows_bear_it_out(config, data, truth, share):
-    """The rows' outcomes are the start plus `truth` x what was learned."""
+    """The rows' outcomes are `truth` x what was learned, from a start that says nothing."""
     network = fresh("unified_patchtst", config, data)
     sizes = {"returns": 4, "risk": 4, "direction": 12}
     nothing = Start(
         {name: Linear(torch.zeros(n, len(data.features.names)), torch.zeros(n)) for name, n in sizes.items()}
     )
     newest = newest_rows(data, data.validation)
-    learned = torch.randn(len(newest), 4) / 4
+    learned = torch.randn(len(newest), 4) / 8
     unit = network(torch.from_numpy(data.windows.batch(data.validation.pairs, data.validation.ends)))["log_volatility"]
     came = truth * learned * network.return_scale * unit.exp().detach()
     every = [np.array(np.asarray(each)) for each in data.values]
@@ -96,7 +96,7 @@ def test_what_was_learned_of_numbers_counts_as_far_as_validation_rows_bear_it_ou
     before = copy.deepcopy(head_of(network, "returns"))
     raws = [{"returns": learned, "risk": torch.zeros(len(newest), 4)}]
     blend_numbers([network], raws, nothing, replace(data, values=tuple(every)))
-    torch.testing.assert_close(head_of(network, "returns").weight, share * before.weight, atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(head_of(network, "returns").weight, share * before.weight, atol=2e-3, rtol=0.01)
 
 
 def classes_of(logits, seed=0):
