@@ -13,13 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from tradekernels.features import feature_set
 
+from ..data.outliers import OutlierFilter
+from ..data.scaler import RobustScaler
 from ..data.targets import make_targets
 from ..data.timeframe import timeframe_ms
 from ..models.build import DIRECTION
 from ..registry.files import ModelRefused
 from ..registry.keys import read_keys
-from ..registry.manifest import LoadedVersion, load_aliases, load_version
+from ..registry.manifest import LoadedVersion, Manifest, load_aliases, load_version
 from ..service.scoring import newest_allowed
 from .evaluate import forecast_rows
 from .metrics import trades_after_costs
@@ -71,6 +75,8 @@ def forecasts(
     for pair, frame in frames.items():
         for number, (begin, stop) in enumerate(pairwise([*starts, max(end, starts[-1])])):
             ends, rows = forecast_rows(versions[number], frame, begin, stop)
+            answered = ~outlying(versions[number].manifest, frame, ends)
+            ends, rows = ends[answered], rows[answered]
             closes = frame["date"].iloc[ends] + bar
             close_ms = np.array(closes.astype("datetime64[ms, UTC]").astype("int64"), dtype=np.int64)
             if (newest_allowed(valid_from, close_ms) != number).any():
@@ -80,6 +86,17 @@ def forecasts(
             columns = versions[number].manifest.forecast_columns
             parts.append(pd.concat([pd.DataFrame(head | named), pd.DataFrame(rows, columns=list(columns))], axis=1))
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def outlying(manifest: Manifest, frame: pd.DataFrame, ends: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Tell which windows that end at these rows the service does not answer (SRV-11)."""
+    if manifest.outliers is None or not len(ends):
+        return np.zeros(len(ends), dtype=np.bool_)
+    features = feature_set(manifest.feature_names, manifest.timeframe, manifest.feature_parameters)
+    scaled = RobustScaler.from_dict(manifest.scaler).transform(features.compute(frame))
+    context_length = manifest.architecture["context_length"]
+    assert isinstance(context_length, int)
+    return OutlierFilter.from_dict(manifest.outliers).refuses(scaled, ends, context_length)
 
 
 def summary(version: LoadedVersion, found: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> str:
