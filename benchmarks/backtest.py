@@ -44,10 +44,11 @@ def measure(rows: int, rounds: int, strength: float) -> dict[str, list[tuple[flo
     """Return seconds and trades of each round, the strategies taking turns."""
     long_ago = [{"version": "v1", "valid_from": "2017-01-01T00:00:00Z", "trained_until": "2016-12-31T00:00:00Z"}]
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in STRATEGIES}
+    answers = {"strength": strength, "policy_strength": strength / 2}
     with (
         tempfile.TemporaryDirectory() as folder,
         exchange() as port,
-        running(StubService(versions=long_ago, policy_versions=long_ago, strength=strength)) as service,
+        running(StubService(versions=long_ago, policy_versions=long_ago, **answers)) as service,
     ):
         freqtrade = Freqtrade(folder, port, "futures", service.url)
         timerange = open_book(freqtrade, rows)

@@ -56,14 +56,14 @@ def candles(rows, start="2024-01-01", timeframe="15m", seed=9):
     return pd.DataFrame({"date": date, **frame, "volume": rng.lognormal(3, 1, rows)})
 
 
-def rolled_columns(close, can_short=False):
+def rolled_columns(close, can_short=False, strength=1.0):
     """Return the columns of a rollout: buy what has fallen over 16 bars, sell what has risen; no costs, no quantising.
 
     The target follows the move in steps of 0.2, so that it changes now and then, and is 0 (or short) half of the time.
     """
     move = np.zeros(len(close))
     move[16:] = close[16:] / close[:-16] - 1
-    target = np.clip(np.round(-60 * move * 5) / 5, -0.8 if can_short else 0.0, 0.8)
+    target = np.clip(np.round(-60 * strength * move * 5) / 5, -0.8 if can_short else 0.0, 0.8)
     held, weight = np.zeros(len(close)), 0.0
     for row in range(1, len(close)):  # what was wanted one bar ago, moved by the price since
         grown = 1 + target[row - 1] * (close[row] / close[row - 1] - 1)
@@ -102,6 +102,7 @@ class StubService:
     )
     policy_digest: str = "e" * 64  # of the chain
     policy_can_short: bool = False
+    policy_strength: float = 1.0  # of the answer to a past move: the weaker, the fewer trades
     tokens: tuple = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT")
     observed: list = field(default_factory=list)  # the rows that /action was asked with
     kinds: tuple = ("unified_patchtst", "direction", "actor_critic")  # of the lines that are served
@@ -182,7 +183,8 @@ class StubService:
         columns = {name: np.full(len(dates), np.nan) for name in rolled_columns(np.ones(1))}
         if acted.any():
             start = int(acted.argmax())
-            for name, values in rolled_columns(request["close"].to_numpy()[start:], self.policy_can_short).items():
+            close = request["close"].to_numpy()[start:]
+            for name, values in rolled_columns(close, self.policy_can_short, self.policy_strength).items():
                 columns[name][start:] = values
         out = {"date": pa.array(dates, type=pa.timestamp("ms", "UTC"))}
         out["model_version"] = pa.array(list(np.where(acted, names, None)), pa.string()).dictionary_encode()
