@@ -94,15 +94,16 @@ class Compiler:
                     self._thread = None
                     return
                 size = self._queue[0]
+            encoder: Encode | None = None
             try:
-                self._found[size] = self.compile(size)
+                encoder = self.compile(size)
                 logger.info("the encoder of %s is compiled (%s)", size, self.precision)
             except Exception as error:  # the compiler's faults are many, and none of them may end the service
                 if not self._closed:
                     logger.warning("the encoder stays as it is, compiling it failed: %s", _last_line(error))
-            finally:
-                with self._lock:
-                    self._queue.remove(size)
+            with self._lock:
+                self._queue.remove(size)  # first, so that what is found is never still pending
+                self._found[size] = encoder
 
     def compile(self, size: Size) -> Encode:
         """Return the compiled encoder of this size; takes a quarter of a minute, all of it outside this process."""
