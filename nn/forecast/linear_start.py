@@ -91,6 +91,7 @@ def linear_start(network: Network, data: TrainingData) -> Start:
     if isinstance(network, UnifiedPatchTST):
         for name, outcomes in number_targets(network, newest, values, masks).items():
             found[name] = np.stack([ridge(inputs, outcome) for outcome in outcomes.T], axis=1)
+        found["returns"][-1] = 0.0  # an offset would repeat which way the train months went
     weights = []
     for label, known in zip(values[:, DIRECTION].T, masks[:, DIRECTION].T, strict=True):
         weights.append(logistic(inputs[known], label[known].astype(np.int64)))
@@ -128,7 +129,8 @@ def blend_numbers(
 
     Each output becomes a point on the line from what it began with to what it learned: the one of least squared error
     (of the members' mean), nowhere beyond the ends. Returns are then multiplied by the slope that validation rows give
-    them: what was fitted to noise is too large everywhere else, and a strategy would trade on it.
+    them: what was fitted to noise is too large everywhere else, and a strategy would trade on it. Their mean over those
+    rows becomes 0: it would say again which way the train months went.
     """
     newest = newest_rows(data, data.validation)
     labels = data.labels(data.validation)
@@ -143,8 +145,12 @@ def blend_numbers(
         if name == "returns":
             slope = np.clip(slope_of(begun + share * learned, size), *SLOPES)
         of_start, of_head = (torch.from_numpy(each.astype(np.float32)) for each in (slope * (1 - share), slope * share))
+        lean = slope * (begun + share * learned).mean(0) if name == "returns" else np.zeros_like(share)
         for network in networks:
-            start.heads[name].blend(head_of(network, name), of_start, of_head)
+            head = head_of(network, name)
+            start.heads[name].blend(head, of_start, of_head)
+            with torch.no_grad():
+                head.bias.sub_(torch.from_numpy(lean.astype(np.float32)))
 
 
 def slope_of(said: NDArray[np.float64], came: NDArray[np.float64]) -> NDArray[np.float64]:

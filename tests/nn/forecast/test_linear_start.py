@@ -61,7 +61,8 @@ def test_returns_and_risks_begin_at_the_least_squares_of_train_rows(config, data
         said = begun[name].numpy()
         mean = np.nanmean(outcome, 0)
         assert (np.nanmean((outcome - said) ** 2, 0) < np.nanmean((outcome - mean) ** 2, 0)).all(), name
-        np.testing.assert_allclose(np.nanmean(outcome - said, 0), 0, atol=1e-4)
+        # Returns lean to no side over all train rows, whichever way these went.
+        np.testing.assert_allclose(said.mean(0), 0.0 if name == "returns" else mean, atol=1e-3)
 
 
 def test_nothing_but_train_rows_moves_the_start(config, data):
