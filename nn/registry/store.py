@@ -12,12 +12,13 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from .aliases import AliasFile
+from .files import folder_lock
 from .keys import Keys
 from .manifest import Manifest
 from .promotion import CHALLENGER, CHAMPION, publish
@@ -121,12 +122,14 @@ class Store:
 
     def __init__(self, uri: str, line: str) -> None:
         self.uri, self.line = uri, line
-        artifacts = _open_sqlite(uri).as_uri() if uri.startswith("sqlite:///") else None
+        artifacts = _open_sqlite(uri) if uri.startswith("sqlite:///") else None
         self.client: Any = None
-        with self.speaking(opening=True):
+        # Two trainings that begin at once would both make the tables of a new database.
+        with nullcontext() if artifacts is None else folder_lock(artifacts.parent), self.speaking(opening=True):
             self.client = MlflowClient(uri, registry_uri=uri)
             found = self.client.get_experiment_by_name(line)
-            self.experiment = found.experiment_id if found else self.client.create_experiment(line, artifacts)
+            place = None if artifacts is None else artifacts.as_uri()
+            self.experiment = found.experiment_id if found else self.client.create_experiment(line, place)
             if not self.client.search_registered_models(f"name = '{line}'"):
                 self.client.create_registered_model(line, description="A Candlewright model line: signed versions")
 

@@ -1,5 +1,7 @@
 """MLflow follows the signed file; what the store says when it fails never shows the password of its address."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -32,6 +34,17 @@ def test_a_server_that_does_not_answer_is_one_sentence_without_the_password(monk
 def store(tmp_path_factory):
     """An MLflow database of its own; making its tables takes seconds."""
     return Store(f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}", "unified-15m")
+
+
+@pytest.mark.slow
+def test_two_trainings_that_begin_at_once_make_one_database(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    opens = "import sys; from nn.registry.store import Store; print(Store(sys.argv[1], sys.argv[2]).experiment)"
+    lines = ("unified-15m", "direction-15m")
+    both = [subprocess.Popen([sys.executable, "-c", opens, uri, line], stdout=subprocess.PIPE) for line in lines]
+    said = [each.communicate(timeout=120)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert len(set(said)) == 2
 
 
 @pytest.mark.slow
