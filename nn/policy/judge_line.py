@@ -117,15 +117,17 @@ def trading_data_of(policy: Policy, frames: Frames, validation_share: float) -> 
     since = {
         pair: frame[frame["date"] >= manifest.trained_from].reset_index(drop=True) for pair, frame in frames.items()
     }
-    data = make_trading_data(since, manifest.trained_until, config)
+    statistics = policy.observations.statistics  # fitted anew they may differ in a last bit on another machine
+    data = make_trading_data(since, manifest.trained_until, config, statistics)
     if data.fingerprint != manifest.data_fingerprint:
         raise ValueError(
             f"{manifest.version} learned from candles with fingerprint {manifest.data_fingerprint[:12]}, those in"
             f" --datadir have {data.fingerprint[:12]}: its rivals would learn from others"
         )
-    if data.observations.digest != policy.observations.digest:
+    if data.n_train_candles != statistics.rows:
         raise ValueError(
-            f"{manifest.version} has statistics of other train rows: give the --validation-share of its training"
+            f"{manifest.version} has statistics of {statistics.rows} train rows, here are {data.n_train_candles}: "
+            "give the --validation-share of its training"
         )
     return data
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 from tradekernels.environment import Market, Settings, TradingEnvironment, market
-from tradekernels.observation import ObservationSet, fit, observation_set
+from tradekernels.observation import ObservationSet, Statistics, fit, observation_set
 
 from ..data.candles import check_candles
 from ..data.garch import fit_garch
@@ -38,6 +38,7 @@ class TradingData:
     episode_length: int  # bars
     frames: dict[str, pd.DataFrame]  # all that the version may see, validation rows included
     border: datetime  # train candles closed at or before it
+    n_train_candles: int  # of all pairs, holes and warm-up included
     trained_until: datetime
     fingerprint: str
     notes: tuple[str, ...]  # what was left out, a sentence each
@@ -64,8 +65,15 @@ class TradingData:
         return TradingVectorEnv(TradingEnvironment(self.markets, n_copies, self.settings(), seed=seed), copy=False)
 
 
-def make_trading_data(frames: Mapping[str, pd.DataFrame], until: datetime, config: TradingConfig) -> TradingData:
+def make_trading_data(
+    frames: Mapping[str, pd.DataFrame], until: datetime, config: TradingConfig, statistics: Statistics | None = None
+) -> TradingData:
     """Return the markets of the candles that closed at or before `until`.
+
+    Parameters
+    ----------
+    statistics : Statistics, optional
+        Those of a version, to look at again what it learned from; fitted on the train rows where there are none.
 
     Raises
     ------
@@ -92,7 +100,7 @@ def make_trading_data(frames: Mapping[str, pd.DataFrame], until: datetime, confi
     for pair, frame in seen.items():
         digest.update(f"{pair} {check_candles(frame, pair, timeframe).fingerprint}\n".encode())
     try:
-        statistics = fit(train, timeframe, fit_garch(train))
+        statistics = statistics or fit(train, timeframe, fit_garch(train))
     except ValueError as error:
         raise TooLittleData(f"{error}: {ADVICE}") from error
     observations = observation_set(statistics, tuple(seen), config.data.max_num_tokens or len(seen))
@@ -104,7 +112,16 @@ def make_trading_data(frames: Mapping[str, pd.DataFrame], until: datetime, confi
         markets += found
         notes += said
     return TradingData(
-        observations, tuple(markets), account, length, seen, border, until, digest.hexdigest(), tuple(notes)
+        observations,
+        tuple(markets),
+        account,
+        length,
+        seen,
+        border,
+        sum(map(len, train.values())),
+        until,
+        digest.hexdigest(),
+        tuple(notes),
     )
 
 

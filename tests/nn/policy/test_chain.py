@@ -80,7 +80,7 @@ def test_a_chain_is_trained_signed_judged_and_published(home, datadir, monkeypat
     assert judge_line.main([*asked, "--config", "sim"]) == 0
     assert json.loads(again.read_text())["baselines"]["buy_and_hold"] != signed["baselines"]["buy_and_hold"]
     assert judge_line.main([*asked[:-4], "--validation-share", "0.2"]) == 2
-    assert "statistics of other train rows" in capsys.readouterr().err
+    assert "--validation-share of its training" in capsys.readouterr().err
 
 
 @pytest.mark.slow
