@@ -60,7 +60,7 @@ class PPOAgent(IStrategy):
 
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
         dataframe[["exit_long", "exit_short"]] = 0
-        for side in ("long", "short") if self.can_short else ("long",):
+        for side in weights.SIDES if self.config.get("trading_mode") == "futures" else ("long",):  # can_short or not
             left = weights.leaves(dataframe, side, self.dead_band.value)
             dataframe.loc[left, [f"exit_{side}", "exit_tag"]] = (1, "ppo_target")
         return dataframe
@@ -76,6 +76,9 @@ class PPOAgent(IStrategy):
 
     def check_entry_timeout(self, trade: Trade, **kwargs) -> bool:
         return self.trades.timed_out(trade)  # Freqtrade asks in every loop until the order is filled
+
+    def order_filled(self, trade: Trade, **kwargs) -> None:
+        self.trades.record(trade)  # an order that is filled at once is never asked about
 
     def adjust_trade_position(
         self, trade: Trade, current_time: datetime, current_rate: float, min_stake: float | None, max_stake: float,

@@ -34,6 +34,7 @@ class Accounts:
     def __init__(self, strategy: Any, timeframe: str) -> None:
         self._strategy, self._bar = strategy, pd.Timedelta(timeframe.replace("m", "min"))
         self._settled: dict[str, tuple[datetime, float]] = {}  # profit of the trades closed by then
+        self._pairs = 1  # the most that the whitelist has had: one that shrinks, or is empty, enlarges no account
         self._book: Any = None  # of which history `_settled` is: hyperopt begins another one each epoch
 
     def opening(self) -> float:
@@ -48,7 +49,7 @@ class Accounts:
             total -= taken * strategy.config["tradable_balance_ratio"]
         slots = strategy.max_open_trades
         if not 0 < slots < float("inf"):
-            slots = max(1, len(strategy.dp.current_whitelist()))
+            slots = self._pairs = max(self._pairs, len(strategy.dp.current_whitelist()))
         return float(total) / slots
 
     def at(self, pair: str, closed: datetime, price: float) -> Account:

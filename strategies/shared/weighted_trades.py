@@ -12,7 +12,7 @@ import pandas as pd
 from freqtrade.persistence import Trade
 
 from strategies.engines.weights import SIDES, affordable, missing_units
-from strategies.shared.accounts import Accounts
+from strategies.shared.accounts import Accounts, filled_at
 from strategies.shared.lateness import LateSignals
 from strategies.shared.policies import COLUMNS
 from strategies.shared.refusal import refuse_on_error
@@ -72,7 +72,8 @@ class WeightedTrades:
     def adjustment(self, trade: Trade, now: datetime, rate: float, least: float | None, most: float) -> float | None:
         """Return what to add to a trade's stake, below 0 to take away, in the form of `adjust_trade_position`.
 
-        One order a candle, as in training: a trade that has had one since the candle's close waits for the next.
+        One order a candle, as in training: a trade that has had one since the candle's close waits for the next. So
+        does one whose earlier order was filled since: the account at the close lacks it, and it would come twice.
         A target within the dead band or on the other side is the exit signal's to close, whole.
         """
         candle = signal_candle(self._dp, trade.pair, self._timeframe, now, DECIDED)
@@ -80,7 +81,9 @@ class WeightedTrades:
         if candle is None or not candle["target_weight"] * sign >= self._dead_band():
             return None
         closed = self._closed(candle)
-        if trade.has_open_orders or any(order.order_date_utc >= closed for order in trade.orders):
+        if trade.has_open_orders or any(
+            max(order.order_date_utc, filled_at(order)) >= closed for order in trade.orders
+        ):
             return None
         account = self._accounts.at(trade.pair, closed, float(candle["close"]))
         units = sign * missing_units(float(candle["target_weight"]), account, self._dead_band())
@@ -100,12 +103,16 @@ class WeightedTrades:
         return not self._live or not self._late.refuses(self._dp, pair, self._timeframe, now)
 
     def timed_out(self, trade: Trade) -> bool:
-        """Return False, in the form of `check_entry_timeout`; live, write down once what decided this trade."""
+        """Return False, in the form of `check_entry_timeout`."""
+        self.record(trade)
+        return False
+
+    def record(self, trade: Trade) -> None:
+        """Live, write down once what decided this trade: while its order waits, or at a fill that did not wait."""
         if self._live and not trade.get_custom_data(RECORD):
             candle = signal_candle(self._dp, trade.pair, self._timeframe, trade.open_date_utc)
             if candle is not None and isinstance(candle.get("model_version"), str):
                 trade.set_custom_data(RECORD, {name: str(candle[name]) for name in ("date", *COLUMNS)})
-        return False
 
     def _closed(self, candle: dict[str, Any]) -> datetime:
         return (candle["date"] + self._bar).to_pydatetime()

@@ -23,10 +23,11 @@ PAIR = {"futures": "BTC/USDT:USDT", "spot": "BTC/USDT"}
 SIGNALS = ["enter_long", "enter_short", "exit_long", "exit_short"]
 
 
-def load(name, url="http://127.0.0.1:9", mode="futures", timeframe="15m", runmode="backtest"):
+def load(name, url="http://127.0.0.1:9", mode="futures", timeframe="15m", runmode="backtest", **settings):
     config = {
         "strategy": name, "strategy_path": str(ROOT / "strategies"), "user_data_dir": ROOT / "user_data",
-        "trading_mode": mode, "runmode": runmode, "timeframe": timeframe, "candlewright": {"service_url": url},
+        "trading_mode": mode, "runmode": runmode, "timeframe": timeframe,
+        "candlewright": {"service_url": url, **settings},
     }  # fmt: skip
     strategy = StrategyResolver.load_strategy(config)
     strategy.dp = SimpleNamespace(runmode=SimpleNamespace(value=runmode))
@@ -75,6 +76,28 @@ def test_every_action_has_its_tag(stub, make_candles, mode):
     entered = frame["enter_long"] == 1
     assert (frame["target_weight"][entered] >= 0.05).all()
     assert (frame["exit_long"][entered] == 0).all()
+
+
+def test_a_short_that_is_open_can_be_left_after_shorts_were_forbidden(stub, make_candles):
+    """STR-4: `can_short` false, set while a short is open, forbids entries alone."""
+    stub.policy_can_short = True
+    frame = analysed(load("PPOAgent", stub.url, can_short=False), make_candles(3400))
+    assert frame["enter_short"].sum() == 0
+    assert frame["exit_short"].sum() > 10
+
+
+def test_an_agents_fill_that_did_not_wait_is_written_down(stub, make_candles):
+    """ASO-8: Freqtrade asks `check_entry_timeout` about orders that wait, and tells of fills."""
+    strategy = load("PPOAgent", stub.url)
+    frame, stored = analysed(strategy, make_candles(2900)), {}
+    strategy.trades._live, strategy.dp.get_analyzed_dataframe = True, lambda pair, timeframe: (frame, None)
+    opened = (frame["date"].iloc[-1] + pd.Timedelta("15min")).to_pydatetime()
+    trade = SimpleNamespace(
+        pair=PAIR["futures"], open_date_utc=opened, get_custom_data=stored.get, set_custom_data=stored.__setitem__
+    )
+    strategy.order_filled(pair=trade.pair, trade=trade, order=None, current_time=opened)
+    assert set(stored["action"]) == {"date", *POLICY_COLUMNS}
+    assert stored["action"]["target_weight"] == str(frame["target_weight"].iloc[-1])
 
 
 def test_the_filters_of_an_agent_refuse_entries_and_no_exits(stub, make_candles):

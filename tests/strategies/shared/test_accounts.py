@@ -125,6 +125,16 @@ def test_a_pair_begins_with_its_share(book):
     assert Accounts(strategy(config=fixed), "15m").opening() == 250
 
 
+def test_a_pair_list_that_shrinks_enlarges_no_account(book):
+    """A filter or a fault may empty it: the whole balance would be the account of each trade that is open."""
+    pairs = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
+    provider = SimpleNamespace(current_whitelist=lambda: pairs)
+    accounts = Accounts(strategy(max_open_trades=float("inf"), dp=provider), "15m")
+    assert accounts.opening() == 3300
+    pairs.clear()
+    assert accounts.opening() == 3300
+
+
 def test_another_history_is_not_mixed_with_this_one(book):
     """Hyperopt trades the same candles again with the same object."""
     frame = candles(200)
