@@ -73,6 +73,6 @@ def drawn_returns(
     for step in range(steps - 1, -1, -1):
         if step + 1 < steps:
             np.copyto(found[step], found[step + 1], where=goes_on[step])
-        found[step] *= np.float32(gamma)
+        found[step] *= gamma
         found[step] += rewards[step][:, None]
     return found

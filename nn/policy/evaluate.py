@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..models.actor_critic import ActorCritic
 from .normalise import Moments
+from .rollout import within
 
 LONGEST = 100_000  # steps of an episode: some tasks never end
 
@@ -32,6 +33,7 @@ def episode_returns(
         seen = rows.astype(np.float32) if moments is None else moments.normalised(rows)
         with torch.inference_mode():
             action = model.act(torch.from_numpy(seen)).numpy()
+        action = action if model.config.discrete else within(action, envs)
         observation, reward, terminated, truncated, _ = envs.step(action)
         returns += np.where(over, 0.0, reward)
         over |= terminated | truncated

@@ -48,6 +48,11 @@ class Rollout:
         )
 
 
+def within(actions: NDArray, envs: gym.vector.VectorEnv) -> NDArray:
+    """Return continuous actions that the environment's space contains: float32 rounds a bound up as often as down."""
+    return np.clip(actions, envs.single_action_space.low, envs.single_action_space.high)  # type: ignore[attr-defined]
+
+
 class Player:
     """One environment in play: it remembers the last observation, and the returns of the episodes that run.
 
@@ -108,7 +113,7 @@ class Player:
         distribution = self.network.distribution(policy)
         drawn = distribution.draw(self.draws)
         out.actions[step], out.log_probs[step] = drawn, distribution.log_prob(drawn)
-        return drawn if self.network.config.discrete else self.network.squash(drawn)
+        return drawn if self.network.config.discrete else within(self.network.squash(drawn), self.envs)
 
     def _seen(self, observation: NDArray, reward: NDArray) -> NDArray[np.float32]:
         """Return what the network shall see, checked and normalised."""

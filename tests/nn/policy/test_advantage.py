@@ -45,6 +45,33 @@ def test_ruin_is_worth_nothing_and_the_end_of_data_what_was_expected():
     assert found.tolist() == [[1.0, 6.0]]
 
 
+def slow_draw(rewards, quantiles, terminated, ended, gamma, goes_on, which):
+    """One draw of the return at the first step, walked forward; `goes_on` and `which` are the dice of each step."""
+    found, weight = 0.0, 1.0
+    for step, reward in enumerate(rewards):
+        found, weight = found + weight * reward, weight * gamma
+        if terminated[step]:
+            return found
+        if ended[step] or not goes_on[step] or step == len(rewards) - 1:  # cut short, handed over, the round is over
+            return found + weight * quantiles[step + 1, which[step]]
+    raise AssertionError("the last step always returns")
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_draw_is_a_walk_that_ends_in_one_quantile(seed, gamma, lambda_):
+    random = np.random.default_rng(seed)
+    rewards, quantiles = random.normal(size=(9, 2)), random.normal(size=(10, 2, 5))
+    ended = random.random((9, 2)) < 0.3
+    terminated = ended & (random.random((9, 2)) < 0.5)
+    drawn = drawn_returns(rewards, quantiles, terminated, ended, gamma, lambda_, 3, np.random.default_rng(seed))
+    dice = np.random.default_rng(seed)
+    which, goes_on = dice.integers(5, size=(9, 2, 3)), dice.random((9, 2, 3), dtype=np.float32) < lambda_
+    for t, n, m in np.ndindex(drawn.shape):
+        told = (rewards, quantiles, terminated, ended, goes_on[..., m], which[..., m])
+        r, q, over, end, on, of = (column[t:, n] for column in told)
+        assert drawn[t, n, m] == pytest.approx(slow_draw(r, q, over, end, gamma, on, of), rel=0, abs=1e-12)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
 def test_draws_have_the_lambda_return_as_their_mean(seed, gamma, lambda_):
     random = np.random.default_rng(seed)

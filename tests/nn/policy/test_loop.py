@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from nn.models.actor_critic import ActorCritic, ActorCriticConfig
-from nn.policy.config import PPOConfig
+from nn.policy.config import NetworkConfig, PPOConfig
+from nn.policy.environments import network_for
+from nn.policy.evaluate import episode_returns
 from nn.policy.objective import tail_advantage
 from nn.policy.ppo import PPO
 from tests.nn.policy.bandit import Arms
@@ -178,3 +180,29 @@ def test_rewards_are_scaled_by_real_steps_alone():
     """A copy that only begins an episode earned nothing: its 0 says nothing about how rewards spread."""
     ppo = played(True, normalise_rewards=True)
     assert ppo.scale.moments.count == pytest.approx(ppo.rollout.real.sum(), abs=0.01)
+
+
+class Strict(gym.Env):
+    """Takes no action that lies outside of its space, not even by a rounding."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+
+    def __init__(self, dtype):
+        self.action_space = gym.spaces.Box(np.array([-0.3, -0.01], dtype), np.array([-0.1, 0.3], dtype), dtype=dtype)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        return np.zeros(1), 0.0, False, True, {}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("side", [-20.0, 20.0])
+def test_an_action_at_its_bound_is_in_the_space(dtype, side):
+    envs = gym.vector.SyncVectorEnv([lambda: Strict(dtype)])
+    ppo = PPO(envs, network_for(envs, NetworkConfig()), PPOConfig(**PLAIN | {"n_steps": 4}), 1, 4)
+    ppo.model.actor_bias.data[:] = side  # beyond what tanh can tell from its end
+    ppo.player.play(ppo.rollout)
+    assert episode_returns(ppo.model, ppo.moments, envs, 1).tolist() == [0.0]
