@@ -66,7 +66,7 @@ class NNPredictor(IStrategy):
 
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
         dataframe[["exit_long", "exit_short"]] = 0
-        for side in ("long", "short") if self.can_short else ("long",):
+        for side in engine.SIDES if self.config.get("trading_mode") == "futures" else ("long",):  # can_short or not
             turned = engine.reversal(dataframe, side, self.horizon.value)
             dataframe.loc[turned, [f"exit_{side}", "exit_tag"]] = (1, "nn_reversal")
         return dataframe

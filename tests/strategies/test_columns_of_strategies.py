@@ -78,10 +78,11 @@ def test_every_action_has_its_tag(stub, make_candles, mode):
     assert (frame["exit_long"][entered] == 0).all()
 
 
-def test_a_short_that_is_open_can_be_left_after_shorts_were_forbidden(stub, make_candles):
+@pytest.mark.parametrize("name", ["PPOAgent", "NNPredictor"])
+def test_a_short_that_is_open_can_be_left_after_shorts_were_forbidden(stub, make_candles, name):
     """STR-4: `can_short` false, set while a short is open, forbids entries alone."""
     stub.policy_can_short = True
-    frame = analysed(load("PPOAgent", stub.url, can_short=False), make_candles(3400))
+    frame = analysed(load(name, stub.url, can_short=False), make_candles(3400))
     assert frame["enter_short"].sum() == 0
     assert frame["exit_short"].sum() > 10
 
