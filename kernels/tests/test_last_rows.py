@@ -105,11 +105,22 @@ def test_parts_are_rows_of_the_whole(full_frame, reference_frames, seed, cuts, p
     """Whatever is read before a part, or passed over, the part is the same bits."""
     frame = holed(full_frame(1200, seed), holes)
     references = References(reference_frames(frame, seed), SECTOR)
-    whole, parts = ALL.compute(frame, references), ALL.reader(frame, references)
+    whole, parts = ALL.compute(frame, references, np.float64), ALL.reader(frame, references, np.float64)
     ends = [min(cut, parts.n_bars) for cut in cuts] + [parts.n_bars]
     for k, (start, stop) in enumerate(zip([0, *ends], ends, strict=False)):
         if not passed_over >> k & 1:
             assert_array_equal(bits(parts.read(start, stop)), bits(whole[start:stop]))
+
+
+@pytest.mark.parametrize("name", ["sma_60", "volume_z_20", "autocorr_5", "stoch_d", "vol_of_vol"])
+def test_a_part_after_bars_that_were_passed_over_is_the_same_bits(full_frame, name):
+    """The part before ends within laps of sums, deviations, covariances; the next begins laps at bars of their own."""
+    frame, features = full_frame(1300, seed=6), feature_set([name])
+    whole = features.compute(frame, dtype=np.float64)
+    for first, second in ((1, 198), (700, 1250)):
+        parts = features.reader(frame, dtype=np.float64)
+        parts.read(first - 1, first)
+        assert_array_equal(bits(parts.read(second, second + 40)), bits(whole[second : second + 40]))
 
 
 def test_a_reader_does_not_go_back_or_past_the_end(candles):

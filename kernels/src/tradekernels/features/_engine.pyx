@@ -6,7 +6,7 @@ in the cache. A stream is the same driver with a block of one bar, so batch and 
 
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport NAN, floor, isfinite
+from libc.math cimport INFINITY, NAN, floor, isfinite
 
 from . cimport _calendar, _order, _paths, _pointwise, _recursive, _roughness, _statistics, _timed, _windows
 
@@ -162,12 +162,23 @@ cdef inline Py_ssize_t first_bar(const Instruction* it, Py_ssize_t read) noexcep
     return 0
 
 
+cdef inline void begin_lap(const Instruction* it, double* own) noexcept nogil:
+    """Forget the lap that a window is in: bars of it were passed over, and `first_bar` is where another one begins."""
+    if SUM <= it.code <= STD or it.code == COVARIANCE:
+        own[0] = 0.0  # its place; the deviations take their first value there
+    if it.code == SUM:
+        own[1] = 0.0
+    elif MAX <= it.code <= SINCE_MIN:
+        own[1] = -INFINITY
+
+
 cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double** slots, double* state,
                   const long long* date, const double* step, const double* inverse, double bar_ms,
                   Py_ssize_t n_bars, Py_ssize_t unread, output* columns, Py_ssize_t stride) noexcept nogil:
     """Take one block of bars through every instruction, to output columns that lie `stride` apart.
 
-    The first `unread` rows are not written, and of them only what is remembered is worked out. `step` is the number of grid cells since the bar before, `inverse[k]` is 1 / k up to the longest window.
+    The first `unread` rows are not written, and of them only what is remembered is worked out. `step` is the number of
+    grid cells since the bar before, `inverse[k]` is 1 / k up to the longest window.
     """
     cdef Py_ssize_t k = -1, i, skip, read, total = n_bars
     cdef Py_ssize_t seen = <Py_ssize_t> state[0]
@@ -186,6 +197,8 @@ cdef void execute(const Instruction* program, Py_ssize_t n_instructions, double*
         a = slots[it.a] + skip
         b = slots[it.b] + skip
         own = state + it.state
+        if skip:
+            begin_lap(it, own)
         if it.code == STORE:
             store(a, columns + it.out * stride, n_bars, it.start - seen - skip)
             continue
