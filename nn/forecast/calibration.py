@@ -3,7 +3,7 @@
 From: a trained model and its validation heads. To: the same model, whose confidence head has learned slope and offset.
 
 Confidence of a horizon is the probability that its most probable class is right. In training the answer is right more
-often than later, so the raw head is too sure; rows that moved no weight say by how much.
+often than later, so the raw head is too sure; rows that training did not learn from say by how much.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-SCHEMA = 2
+SCHEMA = 3  # 3: training begins at linear models of the newest row; what began otherwise would end as another network
 HEADER = "state"  # one entry only: safetensors writes several in any order, and equal states are equal files
 
 

@@ -226,7 +226,7 @@ class Reading:
     A network that names returns is ranked by them, one that names classes alone by p(up) - p(down). The unified model
     has no head for volatility: how far a price falls and rises within the horizon is proportional to it (for a random
     walk both excursions are sqrt(2 / pi) volatilities on average), so log volatility is a line in the log of the sum of
-    its two risk heads, fitted to validation rows, which moved no weight.
+    its two risk heads, fitted to validation rows: no head learned from those, they were calibrated on them.
     """
 
     columns: tuple[str, ...]

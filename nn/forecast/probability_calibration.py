@@ -52,7 +52,14 @@ def slopes_and_offset(logits: Sequence[NDArray[np.float64]], label: NDArray[np.i
     logits : sequence of ndarray of shape (N, 3)
         Of several forecasters; their slopes are held towards equal shares of 1, and none is negative.
     label : ndarray of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        If a logit is not finite: no step would ever be short enough.
     """
+    if not all(np.isfinite(each).all() for each in logits):
+        raise ValueError("logits of validation rows are not finite, there is nothing to calibrate")
     goal = np.array([1 / len(logits)] * len(logits) + [0.0])
     weights = goal
     design = np.stack([*logits, np.broadcast_to(UNIT, logits[0].shape)], axis=2)  # (N, 3, forecasters + 1)

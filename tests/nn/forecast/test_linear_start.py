@@ -116,6 +116,13 @@ def test_two_sets_of_logits_are_weighed_by_what_each_knows():
     assert found[2] > 0
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_no_numbers_are_refused(value):
+    """Newton's steps would be halved for ever."""
+    with pytest.raises(ValueError, match="logits of validation rows are not finite"):
+        slopes_and_offset([np.full((60, 3), value), np.zeros((60, 3))], np.zeros(60, dtype=np.int64))
+
+
 def test_a_direction_model_that_learned_noise_answers_as_it_began(config, data):
     network = fresh("direction", config, data)
     draw = np.random.default_rng(6)
