@@ -1,14 +1,13 @@
 """POST /action, POST /rollout and GET /observation, behind the guard. From: `app`, whose places and limits they share.
 
 An action is live: read, answered and written in one thread of its own, one after another, so that it waits for no
-forecast. A rollout is history: it waits for one of the few places of history, pauses while live requests are in
-progress, and leaves in pieces.
+forecast. One of many rows would make all others wait in that thread: it is answered in a place of history. A rollout is
+history: it waits for one of these few places, pauses while live requests are in progress, and leaves in pieces.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -38,6 +37,7 @@ from .served import ServedPolicy
 if TYPE_CHECKING:
     from ..app import ForecastApp
 
+FEW_ROWS = 64 << 10  # bytes of a body; a bot's one row takes a few kB
 LONGEST_PAUSE_S, PAUSE_S = 0.005, 0.0005  # of a rollout between steps, while live requests are in progress
 
 
@@ -56,10 +56,13 @@ class PolicyEndpoints:
     async def action(self, request: Request) -> Response:
         app, kind = self.app, content_type(request.scope)
         body = await read_body(request.receive, LIMITS[kind], app.settings.body_timeout_s)
-        request.scope["ticket"].move(LIVE)
-        in_time = app.until(app.settings.live_timeout_s, threading.Event())
+        live = len(body) <= FEW_ROWS
+        request.scope["ticket"].move(LIVE if live else HISTORY)
         started = time.perf_counter()
-        content = await to_thread.run_sync(self.answer, kind, body, in_time, limiter=self.one_by_one)
+        limit_s = app.settings.live_timeout_s if live else app.settings.bulk_timeout_s
+        async with app.place(request, live, limit_s) as in_time:
+            thread = self.one_by_one if live else app.live_places
+            content = await to_thread.run_sync(self.answer, kind, body, in_time, limiter=thread)
         app.metrics.latency.observe(time.perf_counter() - started)
         app.metrics.requests.labels("action").inc()
         return Response(content, media_type=kind)

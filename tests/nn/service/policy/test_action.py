@@ -240,6 +240,22 @@ def test_no_place_is_429_and_no_time_is_503(serve, policies, ask, policies_kit, 
     assert refusal(ask(policies_kit.body(champion, rows), service=late)) == (503, "timeout")
 
 
+def test_many_rows_wait_with_history_and_delay_no_single_one(
+    serve, policies, ask, policies_kit, kit, champion, rows, monkeypatch
+):
+    """LIM-6: forty such questions at once took the one thread of actions, and every bot's row came too late."""
+    service = serve(policies)
+    many = policies_kit.arrow(champion, np.repeat(rows[:1], 4096, axis=0))
+    one = policies_kit.arrow(champion, rows[:1])
+    places = service.app.asgi.places
+    monkeypatch.setitem(places.taken, "history", places.limits["history"])
+    assert refusal(ask(many, ARROW, service)) == (429, "overload")
+    assert ask(one, ARROW, service).status_code == 200
+    monkeypatch.setitem(places.taken, "history", 0)
+    monkeypatch.setitem(places.taken, "live", places.limits["live"])
+    assert ask(many, ARROW, service).status_code == 200
+
+
 def test_an_answer_that_is_no_number_is_null(ask, policies_kit, champion, rows, monkeypatch):
     """Weights are finite, but a product of them may overflow; LIM-9."""
     line = ask.service.app.shelf.lines[0]
