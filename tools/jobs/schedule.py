@@ -5,7 +5,8 @@ same limits hold, and a job makes a challenger and a report and never a champion
 
 An entry is due at `begin` and each `every` after it. What was due while nobody was there is made up once; an entry that
 is new waits for its next moment. A full queue is asked again until the next moment. What was done is kept in
-`user_data/jobs/schedule.json`, so that a restart neither repeats nor forgets.
+`user_data/jobs/schedule.json`, so that a restart neither repeats nor forgets; what a clock that was
+far ahead wrote there is forgotten, and the entry is new.
 """
 
 from __future__ import annotations
@@ -160,6 +161,9 @@ class Scheduler:
     def _take(self, name: str, entry: Entry, now: datetime) -> Job | None:
         due = entry.due(now)
         before = self.state.get(name)
+        step = timedelta(hours=hours_of(entry.every))
+        if before is not None and datetime.fromisoformat(before["due"]) > now + step:
+            before = None  # a clock that was far ahead wrote it: nothing would be due until then
         if due is None or (before is not None and datetime.fromisoformat(before["due"]) >= due):
             return None
         if before is None:  # first seen: what was due before it was wanted is not made up
@@ -198,7 +202,8 @@ class Scheduler:
         try:
             found = json.loads(self.path.read_text())
             for each in found.values():
-                datetime.fromisoformat(each["due"])
+                if datetime.fromisoformat(each["due"]).tzinfo is None:
+                    raise ValueError(f"due {each['due']} has no zone")
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -142,7 +142,31 @@ def test_a_full_queue_and_missing_candles_are_asked_again(place, caplog):
     assert scheduler.shown()[0]["complaint"] is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"weekly": {}}', '{"weekly": {"due": "soon"}}', '{"weekly": 3}'])
+def test_a_clock_that_was_years_ahead_does_not_stop_training_for_years(place):
+    scheduler = place()
+    place.clock.moment = BEGIN
+    scheduler.tick()
+    place.clock.moment = BEGIN + 300 * WEEK
+    assert len(scheduler.tick()) == 1
+    for week in (1, 2, 3):
+        new_candles(place.home)
+        place.clock.moment = BEGIN + week * WEEK
+        assert len(place().tick()) == (week > 1)  # at the first, one was taken when the clock was wrong
+        assert place().tick() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[1]",
+        '{"weekly": {}}',
+        '{"weekly": {"due": "soon"}}',
+        '{"weekly": 3}',
+        '{"weekly": {"due": "2026-01-04"}}',
+    ],
+)
 def test_a_broken_memory_waits_for_the_next_moment(place, content, caplog):
     (place.queue.folder / "schedule.json").write_text(content)
     place.clock.moment = BEGIN + 5 * WEEK
