@@ -28,7 +28,7 @@ from ..data.targets import Labels
 from ..evaluation.drift import N_BINS, TrainBins
 from ..evaluation.figures import calibration_error, calibration_sums
 from .decision import SIGNAL_HORIZON
-from .scoring import Forecasts
+from .scoring import UNCLOSED, Forecasts
 from .versions import Line, ServedVersion
 from .wire import Block, Question
 
@@ -116,7 +116,9 @@ class Watch:
                 self.thread.start()
 
     def _is_new(self, asked: Question, line: Line, found: Forecasts, row: int) -> bool:
-        """Tell whether this candle is later than all before it, and remember it."""
+        """Tell whether this candle is later than all before it, and remember it; one that is still open is none yet."""
+        if found.reason_codes[row] == UNCLOSED:
+            return False
         name, opened = (line.name, asked.blocks[found.block[row]].pair), int(found.open_ms[row])
         if self.seen.get(name, -1) >= opened:
             return False

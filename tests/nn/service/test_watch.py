@@ -92,6 +92,20 @@ def test_a_candle_counts_once_however_many_ask_and_history_not_at_all(serve, bin
     assert len(ask.app.watch.lines["unified-15m"].drift.rows) == 1
 
 
+def test_a_candle_that_is_still_open_does_not_count_and_does_once_it_has_closed(serve, binned, kit, fewest):
+    """A bot that sends its running candle must not hide the closed one from what is watched."""
+    registry, _ = binned
+    frame = kit.candles(230)
+    closed = int(frame["date"].iloc[-1]) + kit.bar_ms
+    ask = serve(registry, now_ms=closed)
+    ask.app.now = lambda: closed / 1000 - 300
+    assert asked(ask, [frame])[0]["reason"] == "unclosed"
+    assert not ask.app.watch.seen
+    ask.app.now = lambda: closed / 1000 + 1
+    assert asked(ask, [frame])[0]["reason"] is None
+    assert len(ask.app.watch.lines["unified-15m"].drift.rows) == 1
+
+
 def test_calibration_is_what_was_said_against_what_came(serve, chain, kit, fewest):
     """Of a champion without bins too; an answer waits until its four hours are over."""
     ask, frame = serve(chain), kit.candles(419, seed=6)
