@@ -3,7 +3,10 @@
 From: training data and a way to learn. To: tests, `nn.forecast.evaluate --permutation-test`.
 
 Labels of a pair are turned around a circle by a random number of rows: they keep their own memory, and lose every tie
-to the features. A learner that is still right afterwards knows its test rows by another way: a leak.
+to the features. A learner that is still right afterwards knows its test rows by another way: a leak. Labels keep their
+shares of up and down, too, so a learner may still say one side more often; in a market that mostly went one way that
+alone is right in more or less than half of the rows. Chance is therefore what sides as often said, and sides as often
+come, have in common when neither knows of the other (Cohen, 1960).
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ class Permuted:
     accuracy: float
     null_ic: NDArray[np.float64]  # (n,)
     null_accuracy: NDArray[np.float64]  # (n,)
+    null_chance: NDArray[np.float64]  # (n,) accuracy of sides that are said as often and know nothing
 
     @property
     def p_value(self) -> float:
@@ -40,10 +44,9 @@ class Permuted:
     @property
     def at_chance(self) -> bool:
         """Tell whether permuted labels are forecast no better than by chance: their mean is within 3 errors of it."""
-        n = len(self.null_ic)
-        return bool(
-            abs(self.null_ic.mean()) <= 3 * self.null_ic.std(ddof=1) / np.sqrt(n)
-            and abs(self.null_accuracy.mean() - 0.5) <= 3 * self.null_accuracy.std(ddof=1) / np.sqrt(n)
+        return all(
+            bool(abs(each.mean()) <= 3 * each.std(ddof=1) / np.sqrt(len(each)))
+            for each in (self.null_ic, self.null_accuracy - self.null_chance)
         )
 
 
@@ -74,18 +77,21 @@ def permutation_test(
     if n < 5:
         raise ValueError(f"--permutation-test is {n}, expected at least 5 permutations")
     draw = np.random.default_rng(seed)
-    real = scored(learn(data, seed), outcomes)
+    ic, accuracy, _ = scored(learn(data, seed), outcomes)
     null = []
     for number in range(n):
         null.append(scored(learn(turned(data, draw), seed), outcomes))
         each(number + 1)
     table = np.array(null)
-    return Permuted(*real, table[:, 0], table[:, 1])
+    return Permuted(ic, accuracy, *table.T)
 
 
-def scored(forecast: Forecast, outcomes: Outcomes) -> tuple[float, float]:
-    """Return IC and share of right sides at 1h."""
+def scored(forecast: Forecast, outcomes: Outcomes) -> tuple[float, float, float]:
+    """Return IC, share of right sides and the share that would be right by chance, at 1h."""
     score, came = forecast.score[:, ONE_HOUR], outcomes.returns[:, ONE_HOUR]
     known = np.isfinite(came)
     ic = correlation(rank_sums(score, came, known).sum(0))
-    return float(ic), float(share(sign_sums(score, came, known).sum(0)))
+    sided = known & (score != 0) & (came != 0)
+    said, rose = (score[sided] > 0).mean(), (came[sided] > 0).mean()
+    chance = said * rose + (1 - said) * (1 - rose)
+    return float(ic), float(share(sign_sums(score, came, known).sum(0))), float(chance)

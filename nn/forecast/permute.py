@@ -80,7 +80,8 @@ def told(found: Permuted, n: int) -> str:
     return (
         f"real labels:     IC {found.ic:+.4f}, right {found.accuracy:.4f} at 1h\n"
         f"permuted labels: IC {found.null_ic.mean():+.4f} +- {found.null_ic.std(ddof=1):.4f}, right"
-        f" {found.null_accuracy.mean():.4f} +- {found.null_accuracy.std(ddof=1):.4f} over {n}\n"
+        f" {found.null_accuracy.mean():.4f} +- {found.null_accuracy.std(ddof=1):.4f} over {n},"
+        f" by chance {found.null_chance.mean():.4f}\n"
         f"p-value of the real IC: {found.p_value:.3f}; permuted labels are"
         f" {'at chance' if found.at_chance else 'NOT at chance: a leak'}"
     )

@@ -264,6 +264,22 @@ def test_the_permutation_test_catches_a_learner_that_has_seen_its_test_rows(data
     assert not permutation_test(cheat, data, outcomes, 6, 3, lambda _: None).at_chance
 
 
+def test_a_lean_to_the_side_that_the_market_went_is_no_leak(data):
+    """Permuted labels keep their shares of up and down; a learner that repeats them is right in a market like it."""
+    _, rows, outcomes = judged_on_validation(data, fit_logistic)
+    rising = outcomes.labels.copy()
+    rising[:, :4] += np.nanstd(rising[:, :4], axis=0) / 2
+    draw = np.random.default_rng(8)
+
+    def lean(data, seed):
+        said = fit_logistic(data, seed).forecast(rows)
+        return replace(said, score=draw.normal(1.0, 1.0, said.score.shape))
+
+    found = permutation_test(lean, data, replace(outcomes, labels=rising), 8, 3, lambda _: None)
+    assert found.null_accuracy.mean() > 0.55
+    assert found.at_chance
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [UNIFIED_PATCHTST, DIRECTION])
 def test_permuted_labels_are_forecast_by_chance_by_the_networks_too(kind, tmp_path, data, frames, config):
