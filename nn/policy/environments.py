@@ -16,12 +16,18 @@ class UnknownEnvironment(ValueError):
 
 
 def make_envs(name: str, n_copies: int) -> gym.vector.VectorEnv:
-    """Return copies with next-step autoreset: the environment's own vector form if it has one, else one by one."""
+    """Return copies with next-step autoreset: the environment's own vector form if it has one, else one by one.
+
+    An observation that is a choice, or several values, is laid out as one vector; choices are one-hot.
+    """
     try:
         own = gym.spec(name).vector_entry_point is not None
-        return gym.make_vec(name, n_copies, "vector_entry_point" if own else "sync")
+        envs = gym.make_vec(name, n_copies, "vector_entry_point" if own else "sync")
     except (gym.error.Error, ImportError) as error:
         raise UnknownEnvironment(f"environment {name!r}: {' '.join(str(error).split())}") from error
+    seen = envs.single_observation_space
+    plain = isinstance(seen, gym.spaces.Box) or not seen.is_np_flattenable
+    return envs if plain else gym.wrappers.vector.FlattenObservation(envs)
 
 
 def network_for(envs: gym.vector.VectorEnv, settings: NetworkConfig) -> ActorCriticConfig:

@@ -8,8 +8,10 @@ import pytest
 
 from nn.models.actor_critic import ActorCritic, ActorCriticConfig
 from nn.policy import evaluate, public
-from nn.policy.config import NetworkConfig
+from nn.policy.config import NetworkConfig, PPOConfig
 from nn.policy.environments import UnknownEnvironment, make_envs, network_for
+from nn.policy.evaluate import episode_returns
+from nn.policy.ppo import PPO
 from nn.policy.train import main
 from tests.nn.policy.bandit import Arms
 
@@ -96,6 +98,17 @@ def test_a_network_fits_the_spaces():
     assert (found.n_observations, found.n_actions, found.low, found.high) == (3, 1, (-2.0,), (2.0,))
     envs = make_envs("CartPole-v1", 2)
     assert network_for(envs, NetworkConfig()).discrete
+
+
+@pytest.mark.parametrize(("name", "ones"), [("FrozenLake-v1", 1), ("Blackjack-v1", 3)])
+def test_choices_that_are_seen_are_one_hot(name, ones):
+    envs = make_envs(name, 2)
+    found = network_for(envs, NetworkConfig())
+    ppo = PPO(envs, found, PPOConfig(n_steps=32, normalise_observations=False), 1, 64)
+    ppo.learn()
+    assert ppo.rollout.observations.shape == (33, 2, found.n_observations)
+    assert (ppo.rollout.observations.sum(-1) == ones).all()
+    assert np.isfinite(episode_returns(ppo.model, ppo.moments, envs, 1)).all()
 
 
 class Spaces(gym.vector.VectorEnv):
