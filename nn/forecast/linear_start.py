@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,6 +32,7 @@ RETURN_CLIP = 1.0  # deviations: squares of what lies beyond would drown the res
 WIDE_CLIP = 4.0  # deviations, where the size of returns is told and not their order
 SLOPES = (0.02, 2.0)  # of returns: what has no worth keeps its order and says next to nothing
 N_CLASSES = 3
+on_one_thread = threadpool_limits.wrap(1, "blas")  # sums would vary with their number, and with them every weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,7 @@ class Start:
         return raw
 
 
+@on_one_thread
 def linear_start(network: Network, data: TrainingData) -> Start:
     """Return the linear models of train rows, in the units of the network's heads."""
     samples = data.train
@@ -122,6 +125,7 @@ def number_targets(
     return {"returns": returns.clamp(-clip, clip).double().numpy(), "risk": risks.double().numpy()}
 
 
+@on_one_thread
 def blend_numbers(
     networks: Sequence[UnifiedPatchTST], raws: Sequence[Mapping[str, Tensor]], start: Start, data: TrainingData
 ) -> None:

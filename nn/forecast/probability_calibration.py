@@ -26,7 +26,7 @@ from ..data.target_table import FLAT
 from ..models.direction import DirectionPredictor
 from ..models.losses import DIRECTION
 from ..models.unified import UnifiedPatchTST
-from .linear_start import Linear, head_of
+from .linear_start import Linear, head_of, on_one_thread
 
 SLOPES = (0.02, 50.0)  # an answer without any worth, or one that is never wrong, stays finite
 RIDGE = 1e-3  # on both numbers, towards a slope of 1 and no offset
@@ -99,6 +99,7 @@ def slopes_and_offset(logits: Sequence[NDArray[np.float64]], label: NDArray[np.i
     return (*(float(slope) for slope in slopes), float(np.log(2 * flat / (1 - flat))))  # the base rate is all there is
 
 
+@on_one_thread
 def calibration_of(logits: Sequence[Tensor], begun: Tensor | None, labels: Tensor, mask: Tensor) -> list[Answer]:
     """Return how each horizon is to be answered, from validation rows.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from nn.baselines import linear
 from nn.baselines.linear import fit_logistic
@@ -76,6 +77,22 @@ def test_nothing_but_train_rows_moves_the_start(config, data):
     ours, theirs = linear_start(network, data), linear_start(network, replace(data, values=tuple(values)))
     for name, head in ours.heads.items():
         assert torch.equal(head.weight, theirs.heads[name].weight), name
+
+
+def test_the_start_and_what_is_kept_do_not_depend_on_the_number_of_threads(config, data):
+    """A fold in a process of its own has one thread, and must end as it does in the command's own process."""
+    draw = torch.Generator().manual_seed(1)
+    shapes = {"returns": (4,), "risk": (4,), "confidence": (4,), "direction": (4, 3)}
+    raw = {name: torch.randn(len(data.validation), *shape, generator=draw) for name, shape in shapes.items()}
+    found = []
+    for n_threads in (1, 2):
+        network = fresh("unified_patchtst", config, data)
+        with threadpool_limits(n_threads, "blas"):
+            start = linear_start(network, data)
+            recipe_of("unified_patchtst", config).calibrate([network], [raw], start, data)
+        found.append([*(head.weight for head in start.heads.values()), *network.state_dict().values()])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize(("truth", "share"), [(0.0, 0.0), (0.6, 0.6), (1.3, 1.3), (9.0, 2.0)])
