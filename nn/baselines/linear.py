@@ -18,19 +18,20 @@ STRIDE = 2  # bars between the rows learned from: neighbours say nearly the same
 RIDGE = 1e-2  # penalty per row on the squared weights of standardised features
 N_CLASSES = 3
 NEWTON_STEPS, CLOSE_ENOUGH = 20, 1e-4  # of standardised weights
+LEAST = 0.1  # of a deviation, in interquartile ranges: what hardly moved while learning shall not decide alone later
 LOOSE = 1e-6  # on offsets: one that all classes share means nothing and has to be held somewhere
 
 
 @dataclass(frozen=True, eq=False)
 class Standard:
-    """Mean 0 and deviation 1 by train rows, and a constant 1 as the last input."""
+    """Mean 0 and deviation 1 by train rows, less where it is below `least`, and a constant 1 as the last input."""
 
     mean: NDArray[np.float64]  # (F,)
     deviation: NDArray[np.float64]  # (F,)
 
     @classmethod
-    def fit(cls, features: Floats) -> Standard:
-        deviation = features.std(0, dtype=np.float64)
+    def fit(cls, features: Floats, least: float = 0.0) -> Standard:
+        deviation = np.maximum(features.std(0, dtype=np.float64), least)
         return cls(features.mean(0, dtype=np.float64), np.where(deviation > 0, deviation, 1.0))
 
     def inputs(self, features: Floats) -> NDArray[np.float64]:
@@ -65,7 +66,7 @@ def fit_ridge(data: TrainingData, seed: int) -> Ridge:
     """Fit returns, cut at one deviation, and log volatility in closed form."""
     samples = data.train.every(STRIDE)
     features = training_rows(data, samples).features
-    standard = Standard.fit(features)
+    standard = Standard.fit(features, LEAST)
     inputs = standard.inputs(features)
     values, masks = data.labels(samples)
     outcomes = np.where(masks[:, RETURNS], values[:, RETURNS], np.nan).astype(np.float64)
@@ -79,7 +80,7 @@ def fit_logistic(data: TrainingData, seed: int) -> Logistic:
     """Fit a softmax of three classes for each horizon."""
     samples = data.train.every(STRIDE)
     features = training_rows(data, samples).features
-    standard = Standard.fit(features)
+    standard = Standard.fit(features, LEAST)
     inputs = standard.inputs(features)
     values, masks = data.labels(samples)
     labels, known = values[:, DIRECTION], masks[:, DIRECTION]

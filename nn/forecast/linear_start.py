@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..baselines.linear import Standard, logistic, ridge
+from ..baselines.linear import LEAST, Standard, logistic, ridge
 from ..models.direction import DirectionPredictor
 from ..models.ensemble import Network
 from ..models.losses import DIRECTION, Scales, scaled_numbers
@@ -87,7 +87,7 @@ def linear_start(network: Network, data: TrainingData) -> Start:
     if len(samples) > MAX_ROWS:
         samples = samples.every(-(-len(samples) // MAX_ROWS))
     newest = newest_rows(data, samples)
-    standard = Standard.fit(newest)
+    standard = Standard.fit(newest, LEAST)
     inputs = standard.inputs(newest)
     values, masks = data.labels(samples)
     found = {}

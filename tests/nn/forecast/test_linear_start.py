@@ -66,6 +66,18 @@ def test_returns_and_risks_begin_at_the_least_squares_of_train_rows(config, data
         np.testing.assert_allclose(said.mean(0), 0.0 if name == "returns" else mean, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["unified_patchtst", "direction"])
+def test_a_feature_that_hardly_moved_in_train_rows_does_not_decide_alone_later(kind, config, data):
+    """`liquidation_risk` moved by 1e-7 in two months of SOL, and by more than 1 later: millions of deviations."""
+    still = [matrix.copy() for matrix in data.windows.matrices]
+    for matrix in still:
+        matrix[:, 5] *= 1e-7
+    windows = type(data.windows)(still, data.windows.context_length)
+    start = linear_start(fresh(kind, config, data), replace(data, windows=windows))
+    for name, head in start.heads.items():
+        assert head.weight[:, 5].abs().max() < 1e-3, name
+
+
 def test_nothing_but_train_rows_moves_the_start(config, data):
     """LEK-3."""
     values = [np.array(np.asarray(each)) for each in data.values]
