@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tradekernels.execution import Quantiser, mid_offset, pov, twap, vwap
@@ -20,6 +20,8 @@ def holds_together(plan, lots, minimum):
 
 
 @given(lots=parents, parts=st.integers(1, 50), minimum=least)
+@example(lots=438_940_689, parts=11, minimum=1)
+@example(lots=10**15, parts=49, minimum=1)
 def test_children_of_a_twap_add_up_and_are_equal(lots, parts, minimum):
     plan = twap(lots, 1000, 60_000, parts, minimum)
     holds_together(plan, lots, minimum)

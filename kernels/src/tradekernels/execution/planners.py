@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -41,8 +42,10 @@ def twap(lots: int, start_ms: int, duration_ms: int, parts: int = 6, min_child_l
         If a number is out of its range.
     """
     _check(lots, start_ms, min_child_lots, duration_ms=duration_ms, parts=parts)
-    parts = max(1, min(parts, abs(lots) // min_child_lots))
-    return vwap(lots, start_ms, duration_ms, np.ones(parts))
+    size = abs(lots)
+    parts = max(1, min(parts, size // min_child_lots))
+    due = [size * (k + 1) // parts for k in range(parts)]  # whole numbers: a float's floor may be one lot off
+    return _plan(lots, start_ms, duration_ms, due, 1)
 
 
 def vwap(lots: int, start_ms: int, duration_ms: int, profile: Any, min_child_lots: int = 1) -> np.ndarray:
@@ -63,14 +66,7 @@ def vwap(lots: int, start_ms: int, duration_ms: int, profile: Any, min_child_lot
     share, size = np.cumsum(weights / weights.max()), abs(lots)
     share /= share[-1]
     due = np.append(np.floor(share[:-1] * size + 1e-9).astype(np.int64), size)  # 1e-9: 0.1 + 0.2 is 0.3 here
-    children, sent = [], 0
-    for k, until in enumerate(due.tolist()):
-        if _may_send(sent, until, size, min_child_lots):
-            children.append((start_ms + k * duration_ms // len(weights), until - sent))
-            sent = until
-    plan = np.array(children, dtype=CHILD)
-    plan["lots"] *= -1 if lots < 0 else 1
-    return plan
+    return _plan(lots, start_ms, duration_ms, due.tolist(), min_child_lots)
 
 
 def pov(
@@ -115,6 +111,18 @@ def mid_offset(side: Literal["buy", "sell"], mid_price: Any, offset_bps: float, 
         raise ValueError(f"side is {side!r}, expected 'buy' or 'sell'")
     mid, offset = as_numbers("mid_price", mid_price, 0.0), as_numbers("offset_bps", offset_bps, 0.0) * 1e-4
     return grid.price(mid * (1 - offset), "down") if side == "buy" else grid.price(mid * (1 + offset), "up")
+
+
+def _plan(lots: int, start_ms: int, duration_ms: int, due: Sequence[int], least: int) -> np.ndarray:
+    """Return children at equal times that bring what was sent to what is due, where they may."""
+    children, sent, size = [], 0, abs(lots)
+    for k, until in enumerate(due):
+        if _may_send(sent, until, size, least):
+            children.append((start_ms + k * duration_ms // len(due), until - sent))
+            sent = until
+    plan = np.array(children, dtype=CHILD)
+    plan["lots"] *= -1 if lots < 0 else 1
+    return plan
 
 
 def _may_send(sent: int, until: int, size: int, least: int) -> bool:
