@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -29,10 +28,10 @@ from ..registry.manifest import LoadedVersion, load_aliases, load_version
 from .config import DataConfig, load_config
 from .dataset import TrainingData, make_training_data
 from .evaluate import block_of, judge_version
+from .options import date, registry_folder
 from .permute import permute, told
 from .schedule import data_end
 
-REGISTRY = Path("user_data/registry")
 VALIDATION_SHARE = 0.15  # of configs/nn/base.yaml
 
 Frames = Mapping[str, pd.DataFrame]
@@ -172,10 +171,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nn.forecast.evaluate", description="Judge a chain of versions.")
     parser.add_argument("--line", required=True, help="model line, such as unified-15m")
     parser.add_argument("--datadir", type=Path, required=True, help="Freqtrade data directory of one exchange")
-    registry = Path(os.environ.get("CANDLEWRIGHT_REGISTRY", REGISTRY))
-    parser.add_argument("--registry", type=Path, default=registry, help="[default: %(default)s]")
+    parser.add_argument("--registry", type=Path, default=registry_folder(), help="[default: %(default)s]")
     parser.add_argument("--version", help="one version instead of the chain")
-    parser.add_argument("--until", type=_moment, help="end of the last period, such as 2025-09-30")
+    parser.add_argument("--until", type=date, help="end of the last period, such as 2025-09-30")
     parser.add_argument("--validation-share", type=float, default=VALIDATION_SHARE, help="[default: %(default)s]")
     parser.add_argument("--seed", type=int, default=7, help="of baselines and bootstrap [default: %(default)s]")
     parser.add_argument("--n-searched", type=int, default=0, help="trials of a search before these versions")
@@ -183,11 +181,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--network", nargs="+", metavar="PROFILE", help="permutation test of a network so trained")
     parser.add_argument("--out", type=Path, help="folder for evaluation.json and the CSV tables")
     return parser
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _say(text: str) -> None:

@@ -26,6 +26,18 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
 
 
+def run_tags(data_fingerprint: str, feature_digest: str, config_hash: str, seed: int) -> dict[str, str]:
+    """Return what identifies a run's inputs."""
+    return {
+        "data_fingerprint": data_fingerprint,
+        "feature_digest": feature_digest,
+        "config_hash": config_hash,
+        "git_commit": git_commit(),
+        "seed": str(seed),
+        **{f"library.{name}": number for name, number in library_versions().items()},
+    }
+
+
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -7,11 +7,8 @@ way; 2 if what was asked for cannot be done, with one sentence that says why.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -20,8 +17,8 @@ from ..data.candles import list_pairs, read_candles
 from ..registry.files import ModelRefused
 from ..registry.keys import read_keys
 from .config import load_config
+from .options import add_places, count, date, line_name, period, positive
 
-DEFAULT_REGISTRY = "user_data/registry"
 # What --model means: kind of network, first word of its line, profiles below those that were asked for.
 MODELS = {
     "unified": ("unified_patchtst", "unified", ("base",)),
@@ -110,62 +107,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pairs", nargs="+", metavar="PAIR", help="such as BTC/USDT:USDT [all with this timeframe]")
     made.add_argument("--timeframe", default="15m", help="length of a candle [15m]")
     made.add_argument("--walk-forward", type=int, default=3, metavar="N", help="versions in the chain [3]")
-    made.add_argument("--period", type=_period, default="31d", help="how long each is valid, such as 31d or 12h [31d]")
-    made.add_argument("--until", type=_date, metavar="DATE", help="end of the last period, UTC [end of the data]")
+    made.add_argument("--period", type=period, default="31d", help="how long each is valid, such as 31d or 12h [31d]")
+    made.add_argument("--until", type=date, metavar="DATE", help="end of the last period, UTC [end of the data]")
     made.add_argument("--seed", type=int, default=7, help="of first weights, dropout and order [7]")
-    made.add_argument("--tracking-uri", help="MLflow [MLFLOW_TRACKING_URI, else SQLite under user_data]")
+    made.add_argument("--line", type=line_name, help="model line [unified-TIMEFRAME or direction-TIMEFRAME]")
     made.add_argument(
-        "--registry",
-        type=Path,
-        default=Path(os.environ.get("CANDLEWRIGHT_REGISTRY") or DEFAULT_REGISTRY),
-        help=f"folder of signed versions [CANDLEWRIGHT_REGISTRY, else {DEFAULT_REGISTRY}]",
-    )
-    made.add_argument("--line", type=_line, help="model line [unified-TIMEFRAME or direction-TIMEFRAME]")
-    made.add_argument(
-        "--inner-folds", type=_count, default=0, metavar="N",
+        "--inner-folds", type=count, default=0, metavar="N",
         help="periods before each version's end that choose among the profile's candidates [0: none]",
     )  # fmt: skip
-    made.add_argument("--workers", type=_positive, default=1, metavar="N", help="trainings side by side [1]")
+    made.add_argument("--workers", type=positive, default=1, metavar="N", help="trainings side by side [1]")
     made.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster that sees the same folders [none]")
     made.add_argument(
         "--extend", action="store_true",
         help="add to the line's chain: versions valid before these go on scoring history [begin a new chain]",
     )  # fmt: skip
-    made.add_argument("--checkpoints", type=Path, help="folder of unfinished trainings [beside the registry]")
+    add_places(made)
     return made
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"\d{1,3}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 to 999")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not (number := _count(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is too few, expected at least 1")
-    return number
-
-
-def _period(text: str) -> timedelta:
-    match = re.fullmatch(r"([1-9]\d{0,4})([hdw])", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no period, expected hours, days or weeks such as 31d")
-    return timedelta(hours=int(match[1]) * {"h": 1, "d": 24, "w": 168}[match[2]])
-
-
-def _date(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date, expected one such as 2025-10-01") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def _line(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits, dot, dash and underscore only")
-    return text
 
 
 def _fail(error: object, code: int) -> int:

@@ -33,7 +33,7 @@ from .fold import fold_task
 from .nested import Choice, choose
 from .plots import figures
 from .progress import TrainingProgress
-from .provenance import git_commit, library_versions
+from .provenance import run_tags
 from .recipe import recipe_of
 from .record import record
 from .schedule import Fold, data_end, schedule
@@ -164,7 +164,11 @@ def _train_fold(
 ) -> tuple[Path, dict[str, float]]:
     name = f"{plan.line} {fold.valid_from:%Y-%m-%d %H:%M}"
     checkpoints = plan.folder(fold)
-    with store.run(name, run_params(plan, data, fold) | choice.params(), run_tags(plan, data)) as run:
+    with store.run(
+        name,
+        run_params(plan, data, fold) | choice.params(),
+        run_tags(data.fingerprint, data.features.digest, plan.config.hash, plan.seed),
+    ) as run:
         run.log_metrics(choice.metrics())
         trained = train_version(
             plan.kind, plan.config, data, plan.seed, progress.batch, both(run, progress), checkpoints
@@ -212,18 +216,6 @@ def run_params(plan: Plan, data: TrainingData, fold: Fold) -> dict[str, str]:
         "trained_from": data.trained_from.isoformat(),
         "trained_until": fold.trained_until.isoformat(),
         "valid_from": fold.valid_from.isoformat(),
-    }
-
-
-def run_tags(plan: Plan, data: TrainingData) -> dict[str, str]:
-    """Return what identifies the run's inputs (TRN-6)."""
-    return {
-        "data_fingerprint": data.fingerprint,
-        "feature_digest": data.features.digest,
-        "config_hash": plan.config.hash,
-        "git_commit": git_commit(),
-        "seed": str(plan.seed),
-        **{f"library.{name}": number for name, number in library_versions().items()},
     }
 
 

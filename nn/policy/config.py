@@ -26,7 +26,7 @@ class Section(BaseModel):
 class PPOConfig(Section):
     """How the loop learns; PPO-2 and PPO-3 by default."""
 
-    n_steps: PositiveInt = 2048  # of each copy in a round
+    n_steps: int = Field(default=2048, ge=2)  # of each copy in a round; one alone may only begin an episode
     batch_size: PositiveInt = 64
     epochs: PositiveInt = 4
     gamma: float = Field(default=0.99, ge=0, le=1)

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from ..data.candles import read_candles
 from ..forecast.judge_line import periods
-from ..forecast.train import DEFAULT_REGISTRY
+from ..forecast.options import date, registry_folder
 from ..registry.files import ModelRefused
 from ..registry.keys import Keys, read_keys
 from ..registry.manifest import LoadedVersion, load_aliases, load_version
@@ -137,21 +136,15 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m nn.policy.judge", description="Judge a chain of trading policies.")
     made.add_argument("--line", required=True, help="model line, such as policy-15m")
     made.add_argument("--datadir", type=Path, required=True, help="Freqtrade data directory of one exchange")
-    registry = Path(os.environ.get("CANDLEWRIGHT_REGISTRY") or DEFAULT_REGISTRY)
-    made.add_argument("--registry", type=Path, default=registry, help="[default: %(default)s]")
+    made.add_argument("--registry", type=Path, default=registry_folder(), help="[default: %(default)s]")
     made.add_argument("--version", help="one version instead of the chain")
-    made.add_argument("--until", type=_moment, help="end of the last period, such as 2025-09-30")
+    made.add_argument("--until", type=date, help="end of the last period, such as 2025-09-30")
     share = DataSection().validation_share
     made.add_argument("--validation-share", type=float, default=share, help="[default: %(default)s]")
     made.add_argument("--config", action="append", metavar="NAME|FILE", help="other costs and account: sim, live")
     made.add_argument("--seed", type=int, default=7, help="of random rivals and bootstrap [default: %(default)s]")
     made.add_argument("--out", type=Path, help="file for the chain's judgement, JSON")
     return made
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _fail(error: object, code: int) -> int:

@@ -25,6 +25,7 @@ from ..data.windows import first_start_without_hole
 from .version import Policy
 
 AGENT = BLOCKS["agent"]  # slots 21 to 26
+RULES = 1  # one more whenever the same candles are played otherwise: who cached the answers asks again
 NOBODY = -1
 SEED = 0  # of the simulated latencies
 WINDOW = 20  # bars that slots 23 to 26 are sums over

@@ -7,17 +7,13 @@ on the way; 2 if what was asked for cannot be done, with one sentence that says 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..forecast.options import add_places, date, line_name, period, positive
 from ..forecast.schedule import data_end, schedule
-from ..forecast.train import DEFAULT_REGISTRY, read_pairs
-from ..forecast.train import _date as date
-from ..forecast.train import _line as line_name
-from ..forecast.train import _period as period
-from ..forecast.train import _positive as positive
+from ..forecast.train import read_pairs
 from ..registry.files import ModelRefused
 from ..registry.keys import read_keys
 from .config import PolicyConfigProblem
@@ -93,15 +89,8 @@ def parser() -> argparse.ArgumentParser:
         help="trainings of each version; the first is signed, all are judged, to tell skill from luck [1]",
     )  # fmt: skip
     made.add_argument("--steps", type=int, help="of each training, instead of the config's total_steps")
-    made.add_argument("--tracking-uri", help="MLflow [MLFLOW_TRACKING_URI, else SQLite under user_data]")
-    made.add_argument(
-        "--registry",
-        type=Path,
-        default=Path(os.environ.get("CANDLEWRIGHT_REGISTRY") or DEFAULT_REGISTRY),
-        help=f"folder of signed versions [CANDLEWRIGHT_REGISTRY, else {DEFAULT_REGISTRY}]",
-    )
     made.add_argument("--line", type=line_name, help="model line [policy-TIMEFRAME]")
-    made.add_argument("--checkpoints", type=Path, help="folder of unfinished trainings [beside the registry]")
+    add_places(made)
     return made
 
 

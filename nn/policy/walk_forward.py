@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from ..forecast.provenance import git_commit, library_versions
+from ..forecast.provenance import run_tags
 from ..forecast.schedule import Fold
 from ..registry.evaluations import write_evaluation
 from ..registry.keys import Keys
@@ -93,7 +93,11 @@ def _train_fold(
     progress: PolicyProgress,
 ) -> tuple[Path, Judged]:
     name = f"{plan.line} {fold.valid_from:%Y-%m-%d %H:%M}"
-    with store.run(name, run_params(plan, data, fold), run_tags(plan, data)) as run:
+    with store.run(
+        name,
+        run_params(plan, data, fold),
+        run_tags(data.fingerprint, data.observations.digest, plan.config.hash, plan.seed),
+    ) as run:
         learned = [
             learn(data, plan.config, seed, plan.line, fold, progress.of(seed), plan.resume(fold, seed))
             for seed in range(plan.seed, plan.seed + plan.n_seeds)
@@ -151,16 +155,4 @@ def run_params(plan: Plan, data: TradingData, fold: Fold) -> dict[str, str]:
         "border": data.border.isoformat(),
         "trained_until": fold.trained_until.isoformat(),
         "valid_from": fold.valid_from.isoformat(),
-    }
-
-
-def run_tags(plan: Plan, data: TradingData) -> dict[str, str]:
-    """Return what identifies the run's inputs (TRN-6)."""
-    return {
-        "data_fingerprint": data.fingerprint,
-        "feature_digest": data.observations.digest,
-        "config_hash": plan.config.hash,
-        "git_commit": git_commit(),
-        "seed": str(plan.seed),
-        **{f"library.{name}": number for name, number in library_versions().items()},
     }

@@ -150,7 +150,7 @@ def load_version(folder: str | Path, keys: Keys) -> LoadedVersion:
     if WEIGHTS not in contents:
         raise ModelRefused(f"{folder / MANIFEST} lists no {WEIGHTS}")
     try:
-        tensors = safetensors.torch.load(contents[WEIGHTS])
+        tensors = safetensors.torch.load(contents[WEIGHTS])  # numbers and names only, no pickle; its hash held above
     except Exception as error:  # whatever the parser says, the file is refused and the reason kept
         raise ModelRefused(f"{folder / WEIGHTS} is no safetensors file: {error}") from error
     _check_weights(manifest, tensors, str(folder / WEIGHTS))

@@ -16,6 +16,7 @@ import orjson
 from tradekernels.observation import Statistics, observation_set
 
 from ...models.build import POLICY_COLUMNS
+from ...policy.play import RULES
 from ...policy.version import Policy
 from ...registry.manifest import LoadedVersion, Manifest, ModelRefused
 from ..backends.choice import processor
@@ -95,6 +96,7 @@ def policy_digest(chain: Sequence[ServedPolicy]) -> str:
         "schema_version": 1,
         "numpy": np.__version__,
         "tradekernels": version("tradekernels"),  # the account is simulated by it
+        "rules": RULES,
         "processor": processor(),
         "columns": POLICY_COLUMNS,
         "chain": [

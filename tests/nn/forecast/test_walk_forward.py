@@ -12,7 +12,7 @@ import torch
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from nn.forecast import version, walk_forward
+from nn.forecast import provenance, version, walk_forward
 from nn.forecast.dataset import TooLittleData
 from nn.forecast.evaluate import forecast_rows, last_direction, table
 from nn.forecast.progress import TrainingProgress
@@ -37,7 +37,7 @@ def make_plan(folder, config, **changes):
 def one_commit():
     """Manifests and names hold the commit: somebody's commit between two trainings is no difference between them."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (version, walk_forward):
+        for module in (version, provenance):
             patch.setattr(module, "git_commit", lambda: "c" * 40)
         yield
 
