@@ -83,7 +83,9 @@ def sharpe_ratio(returns: ArrayLike) -> float | None:
     return float(values.mean() / deviation)
 
 
-def deflated_sharpe_of(returns: ArrayLike, trial_sharpes: ArrayLike, n_more: int = 0) -> float | None:
+def deflated_sharpe_of(
+    returns: ArrayLike, trial_sharpes: ArrayLike, n_more: int = 0, deviation: float | None = None
+) -> float | None:
     """Return `deflated_sharpe` of returns; None where nobody can say, since a number might pass for one.
 
     That is so for fewer than 3 returns, for returns that are all equal, for moments that leave the ratio no spread, and
@@ -95,6 +97,8 @@ def deflated_sharpe_of(returns: ArrayLike, trial_sharpes: ArrayLike, n_more: int
         Sharpe ratios per period of all tries, that of `returns` included; at least one.
     n_more : int
         Tries whose ratios were not kept, such as the trials of a search.
+    deviation : float, optional
+        Of all tries' ratios, where it is known from elsewhere; that of `trial_sharpes` counts where it is larger.
 
     Raises
     ------
@@ -104,15 +108,21 @@ def deflated_sharpe_of(returns: ArrayLike, trial_sharpes: ArrayLike, n_more: int
     values, tries = _finite("returns", returns), _finite("trial_sharpes", trial_sharpes)
     if len(tries) < 1 or n_more < 0:
         raise ValueError(f"{len(tries)} tries and {n_more} more, expected at least 1 and 0")
-    ratio, n_tries = sharpe_ratio(values), len(tries) + n_more
-    if ratio is None or len(values) < 3 or (len(tries) == 1 and n_tries > 1):
+    ratio, n_tries, spread = sharpe_ratio(values), len(tries) + n_more, spread_of(tries, deviation)
+    if ratio is None or len(values) < 3 or (spread is None and n_tries > 1):
         return None
     z = (values - values.mean()) / values.std()
     skewness, kurtosis = float((z**3).mean()), float((z**4).mean())
     if not 1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2 > 0:
         return None
-    variance = float(tries.var(ddof=1)) if len(tries) > 1 else 0.0
-    return deflated_sharpe(ratio, len(values), skewness, kurtosis, n_tries, variance)
+    return deflated_sharpe(ratio, len(values), skewness, kurtosis, n_tries, (spread or 0.0) ** 2)
+
+
+def spread_of(trial_sharpes: ArrayLike, deviation: float | None = None) -> float | None:
+    """Return how far tries lie apart: the larger of their ratios' deviation and one known before, or None."""
+    tries = _finite("trial_sharpes", trial_sharpes)
+    known = [float(tries.std(ddof=1))] if len(tries) > 1 else []
+    return max([*known, *([] if deviation is None else [deviation])], default=None)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,15 @@ import numpy as np
 from rich.table import Table
 
 from ..evaluation.bootstrap import block_indices
-from ..evaluation.overfitting import deflated_sharpe_of, sharpe_ratio
+from ..evaluation.overfitting import deflated_sharpe_of, sharpe_ratio, spread_of
 from .account import Account, Floats, Frames, account_of, cvar, figures_of, joined, sharpe, sortino
 from .rivals import LINEAR, RIVALS, Linear, holders
 from .trading import TradingData
+from .trading_config import SearchedSection
 from .version import Policy
 
 BLOCK_DAYS, N_RESAMPLES, CONFIDENCE = 5, 2000, 0.95
+NOT_SEARCHED = SearchedSection()
 SHOWN = (
     "net_return", "sharpe", "sortino", "cvar_5", "cvar_5_week", "calmar", "max_drawdown", "turnover", "win_rate",
     "mean_weight", "trades",
@@ -55,7 +57,8 @@ class Judgement:
     seed_intervals: dict[str, tuple[float, float]]  # 95 %, over days and seeds, of the seeds' mean
     deflated_sharpe: (
         float | None
-    )  # chance that the Sharpe ratio is above the best of as many seeds without skill (EVA-9)
+    )  # chance that the Sharpe ratio is above the best of so many tries without skill (EVA-9)
+    searched: SearchedSection  # trials before these seeds, and how far all tries lie apart
     above: dict[str, tuple[float, float, float]]  # mean daily return of all seeds over each rival's, and its interval
 
     @property
@@ -78,7 +81,14 @@ class Judgement:
                 f"Sortino {self.figures['sortino']:.2f} is {word} {name} {figures['sortino']:.2f}; per day"
                 f" {mean * 1e4:+.1f} bps over it, 95 % interval {low * 1e4:+.1f} to {high * 1e4:+.1f}"
             )
+        luck = "unknown" if self.deflated_sharpe is None else f"{self.deflated_sharpe:.3f}"
+        said.append(f"deflated Sharpe ratio {luck}, tries counted: {self.n_tries}, {self.searched.trials} of a search")
         return tuple(said)
+
+    @property
+    def n_tries(self) -> int:
+        """Seeds that were trained, and trials of the search that found their settings."""
+        return len(self.seed_figures) + self.searched.trials
 
     def payload(self, line: str, version: str) -> dict:
         """Return the fields of `nn.registry.evaluations.Evaluation`."""
@@ -90,9 +100,12 @@ class Judgement:
             metrics |= {f"above_{name}": mean, f"above_{name}_low": low, f"above_{name}_high": high}
         metrics["seeds"] = float(len(self.seed_figures))
         trading = {name: self.figures[name] for name in ("trades", "net_return", "max_drawdown", "sharpe")}
-        trading |= {"trials": float(len(self.seed_figures))}
-        if self.deflated_sharpe is not None:
-            trading["deflated_sharpe"] = self.deflated_sharpe
+        trading["trials"] = float(self.n_tries)
+        known = {
+            "deflated_sharpe": self.deflated_sharpe, "trials_deviation": self.searched.sharpe_deviation,
+            "pbo": self.searched.pbo,
+        }  # fmt: skip
+        trading |= {name: figure for name, figure in known.items() if figure is not None}
         return {
             "schema_version": 1, "line": line, "version": version, "begin": self.begin, "end": self.end,
             "rows": self.rows, "metrics": metrics, "baselines": self.rivals, "trading": trading,
@@ -124,8 +137,8 @@ def chained(parts: Sequence[Judged]) -> Judged:
     )
 
 
-def judgement(judged: Judged, seed: int = 7) -> Judgement:
-    """Return figures and intervals of what was judged."""
+def judgement(judged: Judged, seed: int = 7, searched: SearchedSection = NOT_SEARCHED) -> Judgement:
+    """Return figures and intervals of what was judged; trials of the search behind it are tries, as its seeds are."""
     own = [account.day_returns for account in judged.seeds]
     found = {name: [figures_of(account) for account in accounts] for name, accounts in judged.rivals.items()}
     rivals = {
@@ -148,10 +161,13 @@ def judgement(judged: Judged, seed: int = 7) -> Judgement:
         over = [float((drawn[chosen].mean(0) - rival)[rows].mean()) for rows, chosen in zip(days, seeds, strict=True)]
         above[name] = (float((drawn.mean(0) - rival).mean()), *_interval(over))
     first = judged.seeds[0]
+    tries = [sharpe_ratio(each) or 0.0 for each in own]
+    apart = spread_of(tries, searched.sharpe_deviation)
     return Judgement(
         judged.begin, judged.end, len(first.closes), figures_of(first), rivals, intervals,
         tuple(figures_of(account) for account in judged.seeds), seed_intervals,
-        deflated_sharpe_of(own[0], [sharpe_ratio(each) or 0.0 for each in own]), above,
+        deflated_sharpe_of(own[0], tries, searched.trials, apart),
+        searched.model_copy(update={"sharpe_deviation": apart}), above,
     )  # fmt: skip
 
 

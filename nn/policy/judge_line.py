@@ -20,13 +20,22 @@ from rich.console import Console
 from ..data.candles import read_candles
 from ..forecast.judge_line import periods
 from ..forecast.options import date, registry_folder
+from ..registry.evaluations import Evaluation
 from ..registry.files import ModelRefused
 from ..registry.keys import Keys, read_keys
 from ..registry.manifest import LoadedVersion, load_aliases, load_version
+from ..registry.promotion import evaluation_of
 from .account import Frames
-from .judge import Judged, chained, judge_policy, judgement, table
+from .judge import NOT_SEARCHED, Judged, chained, judge_policy, judgement, table
 from .trading import TradingData, make_trading_data
-from .trading_config import CostSection, DataSection, ExecutionSection, TradingConfig, load_trading_config
+from .trading_config import (
+    CostSection,
+    DataSection,
+    ExecutionSection,
+    SearchedSection,
+    TradingConfig,
+    load_trading_config,
+)
 from .version import Policy, grids_of, settings_of
 
 
@@ -35,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     folder = options.registry / options.line
     try:
-        versions = versions_of(folder, options.version, read_keys())
+        keys = read_keys()
+        versions = versions_of(folder, options.version, keys)
+        searched = [searched_before(evaluation_of(folder, each.manifest.version, keys)) for each in versions]
         manifest = versions[0].manifest
         account = None if options.config is None else load_trading_config(["train", *options.config])
         frames = {pair: read_candles(options.datadir, pair, manifest.timeframe)[0] for pair in manifest.pairs}
@@ -45,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return _fail(error, 2)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    found = [judgement(each, options.seed) for each in judged]
+    found = [judgement(each, options.seed, behind) for each, behind in zip(judged, searched, strict=True)]
     for loaded, each in zip(versions, found, strict=True):
         console.print(table(each, f"{loaded.manifest.version}: {each.begin:%Y-%m-%d} to {each.end:%Y-%m-%d}"))
-    whole = judgement(chained(judged), options.seed)
+    whole = judgement(chained(judged), options.seed, max(searched, key=lambda each: each.trials))
     if len(found) > 1:
         console.print(table(whole, f"{options.line}: {whole.begin:%Y-%m-%d} to {whole.end:%Y-%m-%d}"))
     for reason in whole.reasons:
@@ -67,6 +78,15 @@ def versions_of(folder: Path, version: str | None, keys: Keys) -> list[LoadedVer
         raise ModelRefused(f"{folder.name} has no chain; --version judges one version")
     found = [load_version(folder / name, keys) for name in names]
     return sorted(found, key=lambda loaded: loaded.manifest.valid_from)
+
+
+def searched_before(signed: Evaluation | None) -> SearchedSection:
+    """Return the tries that the signed judgement of a version counts besides the one that is judged here (EVA-9)."""
+    if signed is None:
+        return NOT_SEARCHED
+    said = signed.trading
+    n_more = max(int(said.get("trials", 1)) - 1, 0)
+    return SearchedSection(trials=n_more, sharpe_deviation=said.get("trials_deviation"), pbo=said.get("pbo"))
 
 
 def judge_chain(

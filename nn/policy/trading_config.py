@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
+from ..forecast.config import SearchSection
 from ..registry.policy_fields import (
     FeeFields,
     GridFields,
@@ -68,6 +69,13 @@ class LearningSection(Section):
     ppo: PPOConfig = PPOConfig()
 
 
+class SearchedSection(SearchSection):
+    """And how far its trials lie apart, without which their number says nothing."""
+
+    sharpe_deviation: NonNegativeFloat | None = None  # of the trials' daily Sharpe ratios; null: not known
+    pbo: float | None = Field(default=None, ge=0, le=1)  # probability of backtest overfitting; null: not known
+
+
 class TradingConfig(Section):
     """One training or simulation, whole."""
 
@@ -75,6 +83,7 @@ class TradingConfig(Section):
     costs: CostSection = CostSection()
     execution: ExecutionSection = ExecutionSection()
     learning: LearningSection = LearningSection()
+    search: SearchedSection = SearchedSection()
 
     @property
     def hash(self) -> str:

@@ -78,7 +78,7 @@ def train_policies(
     store.publish(plan.registry / plan.line, plan.keys, [folder.name for folder in folders])
     shutil.rmtree(plan.checkpoints / plan.line, ignore_errors=True)
     console = Console(stderr=True, highlight=False, width=None if progress.console.is_terminal else 160)
-    whole = judgement(chained(judged), plan.seed)
+    whole = judgement(chained(judged), plan.seed, plan.config.search)
     title = f"{plan.line}: each version on the period after it, {whole.begin:%Y-%m-%d} to {whole.end:%Y-%m-%d}"
     console.print(table(whole, title))
     return folders
@@ -111,7 +111,7 @@ def _train_fold(
         # From here on nothing can change the version: it is signed, and judged as it was loaded.
         others = [replace(each.policy, manifest=loaded.manifest) for each in learned[1:]]
         judged = judge_policy([signed, *others], data, frames, fold.valid_from, fold.end, plan.seed)
-        record(run, judgement(judged, plan.seed), folder, plan.keys)
+        record(run, judgement(judged, plan.seed, plan.config.search), folder, plan.keys)
     progress.say(f"  {folder.name} is signed and judged")
     return folder, judged
 

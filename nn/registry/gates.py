@@ -22,7 +22,7 @@ LEAK = "PRM-3 leak"
 RANGES = {  # of figures by the beginning of their names: a number outside is a mistake, not a merit
     "ic_": (-1.0, 1.0), "macro_f1_": (0.0, 1.0), "volatility_r2_": (-math.inf, 1.0), "accuracy_": (0.0, 1.0),
     "over_majority_": (-1.0, 1.0), "ece_": (0.0, 1.0), "worst_regime_drawdown": (0.0, 1.0),
-    "max_drawdown": (0.0, 1.0), "loss on the worst": (-math.inf, 1.0),
+    "max_drawdown": (0.0, 1.0), "deflated_sharpe": (0.0, 1.0), "loss on the worst": (-math.inf, 1.0),
 }  # fmt: skip
 
 
@@ -133,10 +133,19 @@ def _policy(
     yield _gate("PRM-10", "loss on the worst 5 % of days", loss, "<=", thresholds.policy_max_cvar)
     yield _gate("PRM-10", "max_drawdown", trading.get("max_drawdown"), "<=", thresholds.policy_max_drawdown)
     yield _out_of_sample(manifest, evaluation).model_copy(update={"id": "PRM-10"})
+    yield _more_than_luck(trading, thresholds)
     yield _gate("PRM-4", "trades", trading.get("trades"), ">=", thresholds.min_trades)
     yield _gate("PRM-4", "net_return", trading.get("net_return"), ">", thresholds.min_net_return)
     yield _opened_once(evaluation, openings)
     yield _gate("PRM-7", "warm-up", manifest.warmup, "<=", thresholds.max_candles)
+
+
+def _more_than_luck(trading: Mapping[str, float], thresholds: Thresholds) -> Gate:
+    """Every try counts, those of a search too: the more there were, the more the Sharpe ratio must be (EVA-9)."""
+    figure, least = trading.get("deflated_sharpe"), thresholds.policy_min_deflated_sharpe
+    gate = _gate("EVA-9", "deflated_sharpe", figure, ">", least)
+    tries = f"{trading['trials']:.0f} tries counted" if "trials" in trading else ""
+    return gate.model_copy(update={"note": "; ".join(filter(None, (gate.note, tries)))})
 
 
 def suspected_leak(gates: Sequence[Gate]) -> list[Gate]:

@@ -37,6 +37,7 @@ class Thresholds(BaseModel):
     policy_baselines: tuple[str, ...] = Field(min_length=1)
     policy_max_cvar: float = Field(gt=0, le=1)
     policy_max_drawdown: float = Field(gt=0, le=1)
+    policy_min_deflated_sharpe: float = Field(ge=0, lt=1)
 
 
 def load_thresholds(path: Path = DEFAULT) -> Thresholds:

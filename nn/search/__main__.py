@@ -23,6 +23,7 @@ from ..forecast.train import parser as train_parser
 STORAGE_VARIABLE = "CANDLEWRIGHT_SEARCH_STORAGE"  # for an address with a password: process lists show arguments
 POLICY = "policy"  # of --model: not a forecaster
 VALUES = ("net return of a day", "weighted Sortino ratio of normal, choppy and trending spells")  # that are made large
+TIMEFRAME = "15m"  # of forecasters; a policy's is in its config
 ROUNDS = 3  # how often missing trials are started again, such as those of workers that were killed
 
 
@@ -57,8 +58,9 @@ def search(options: argparse.Namespace) -> Path:
     """Do what the options say; return the winner's profile."""
     from rich.console import Console
 
+    from .space import layer_of
     from .study import open_study
-    from .summary import profile, summarise, table
+    from .summary import profile, searched, summarise, table
     from .trials import options_of
 
     task = make_policy_task(options) if options.model == POLICY else make_task(options)
@@ -72,8 +74,11 @@ def search(options: argparse.Namespace) -> Path:
         raise LookupError(f"no trial of study {task['study']['name']} was completed: {'; '.join(sorted(errors))}")
     folder = options.out / task["study"]["name"]
     folder.mkdir(parents=True, exist_ok=True)
-    before = task["config"]["search"]["trials"] if "search" in task["config"] else None
-    text = profile(task["study"]["name"], found, VALUES[options.model == POLICY], before)
+    name = task["study"]["name"]
+    layer = layer_of(found.best.parameters) | {"search": searched(name, found, task["config"]["search"])}
+    if options.model == POLICY:  # whose trainer takes it from its configs
+        layer["data"] = layer.get("data", {}) | {"timeframe": task["timeframe"]}
+    text = profile(name, found, layer, VALUES[options.model == POLICY])
     written = [json.dumps(vars(trial)) for trial in trials]
     (folder / "trials.jsonl").write_text("\n".join(written) + "\n")
     (folder / "best.yaml").write_text(text)
@@ -87,6 +92,7 @@ def make_task(options: argparse.Namespace) -> dict[str, Any]:
     from .space import layer_of, load_space
 
     kind, first_word, layers = MODELS[options.model]
+    options.timeframe = options.timeframe or TIMEFRAME
     config = load_config([*layers, *(name for name in options.config or [] if name not in layers)])
     space = load_space(options.space or first_word)
     config.with_layer(layer_of(space.draw(options.seed, 0)))  # a name that no profile knows shall not cost a trial
@@ -102,7 +108,9 @@ def make_policy_task(options: argparse.Namespace) -> dict[str, Any]:
     from .policy_objective import with_parameters
     from .space import SpaceProblem, load_space
 
-    config = with_parameters(load_trading_config(options.config or ["train"]), {"data.timeframe": options.timeframe})
+    config = load_trading_config(options.config or ["train"])
+    options.timeframe = options.timeframe or config.data.timeframe
+    config = with_parameters(config, {"data.timeframe": options.timeframe})
     space = load_space(options.space or POLICY)
     if space.spells is None:
         raise SpaceProblem(f"space {options.space or POLICY} has no spells, expected a weight for each kind of market")
@@ -216,6 +224,7 @@ def parser() -> argparse.ArgumentParser:
         "--model", choices=[*MODELS, POLICY], default="unified",
         help="what is searched for: a forecaster, or policy, whose --config are those of nn.policy.train [unified]",
     )  # fmt: skip
+    made.add_argument("--timeframe", help="length of a candle [15m, of a policy that of its config]")
     made.add_argument("--trials", type=int, default=20, metavar="N", help="trials that the study shall have [20]")
     made.add_argument("--space", metavar="NAME|FILE", help="what may change, of configs/nn/search [as --model]")
     made.add_argument("--study", metavar="NAME", help="name under which it goes on [the line]")

@@ -5,15 +5,15 @@ From: the trials of a study. To: the table on the screen, `best.yaml`, MLflow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import yaml
 from rich.table import Table
 
-from ..evaluation.overfitting import backtest_overfitting, deflated_sharpe
-from .space import layer_of
+from ..evaluation.overfitting import backtest_overfitting, deflated_sharpe_of, sharpe_ratio, spread_of
 from .study import COMPLETE, FAILED, PRUNED, Trial
 
 ANNUAL_DAYS = 365
@@ -28,6 +28,7 @@ class Summary:
     sharpe: float  # of the best, per year; NaN when its returns never changed
     deflated_sharpe: float | None  # None: unknown, which passes no gate
     pbo: float | None
+    deviation: float | None  # of the daily Sharpe ratios of all that were completed; None: unknown
 
     def metrics(self) -> dict[str, float]:
         """Return the figures that are known, by name."""
@@ -46,30 +47,12 @@ def summarise(trials: Sequence[Trial]) -> Summary | None:
         return None
     best = max(complete, key=lambda trial: (trial.value, -trial.number))
     n_trials = sum(trial.counts for trial in trials)
-    sharpes = np.array([_sharpe(trial.returns) for trial in complete])
-    own = _sharpe(best.returns)
+    sharpes = [sharpe_ratio(trial.returns) or 0.0 for trial in complete]  # 0 of one that never traded, as in PBO
+    own = sharpe_ratio(best.returns) or 0.0
+    deflated = deflated_sharpe_of(best.returns, sharpes, n_trials - len(complete))  # one given up is a try, too
     return Summary(
-        best, n_trials, len(complete), own * ANNUAL_DAYS**0.5, _deflated(best.returns, sharpes, n_trials),
-        _overfitting(complete),
-    )  # fmt: skip
-
-
-def _sharpe(returns: Sequence[float]) -> float:
-    """Return the Sharpe ratio of a day; 0 for a configuration that never traded, as in `backtest_overfitting`."""
-    values = np.asarray(returns)
-    spread = values.std(ddof=1) if len(values) > 1 else 0.0
-    return float(values.mean() / spread) if spread > 0 else 0.0
-
-
-def _deflated(returns: Sequence[float], sharpes: np.ndarray, n_trials: int) -> float | None:
-    """Return the deflated Sharpe ratio; pruned trials count as tries, though their Sharpe ratios are not known."""
-    values = np.asarray(returns)
-    if len(values) < 3 or values.std() <= 0:
-        return None
-    z = (values - values.mean()) / values.std()
-    variance = float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0
-    skewness, kurtosis = float((z**3).mean()), float((z**4).mean())
-    return deflated_sharpe(_sharpe(returns), len(values), skewness, kurtosis, n_trials, variance)
+        best, n_trials, len(complete), own * ANNUAL_DAYS**0.5, deflated, _overfitting(complete), spread_of(sharpes)
+    )
 
 
 def _overfitting(complete: Sequence[Trial]) -> float | None:
@@ -104,15 +87,15 @@ def table(trials: Sequence[Trial], found: Summary | None, value: str = RETURN, r
     return made
 
 
-def profile(study: str, found: Summary, value: str = RETURN, n_before: int | None = 0) -> str:
-    """Return the winner as a training profile that says how many were tried, with what it is worth above it.
+def profile(study: str, found: Summary, layer: Mapping[str, Any], value: str = RETURN) -> str:
+    """Return the winner as a training profile, with what it is worth above it.
 
     Parameters
     ----------
+    layer : mapping
+        Its settings, its section `search` among them.
     value : str
         What the study made large.
-    n_before : int, optional
-        Trials of earlier searches whose winner this one began with; None for a config that keeps no count of them.
     """
     head = [
         f"# Over the profiles of the search: trial {found.best.number} of study {study}, {found.n_trials} trials.",
@@ -120,10 +103,22 @@ def profile(study: str, found: Summary, value: str = RETURN, n_before: int | Non
         f" {_known(found.deflated_sharpe)}, probability of overfitting {_known(found.pbo)}.",
         f"# The trial repeats bit for bit with seed {found.best.seed}.",
     ]
-    layer = layer_of(found.best.parameters)
-    if n_before is not None:
-        layer |= {"search": {"study": study, "trials": n_before + found.n_trials}}
-    return "\n".join(head) + "\n\n" + yaml.safe_dump(layer, sort_keys=True)
+    return "\n".join(head) + "\n\n" + yaml.safe_dump(dict(layer), sort_keys=True)
+
+
+def searched(study: str, found: Summary, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section `search` of the winner: how many were tried, and how far they lie apart where that is kept.
+
+    Parameters
+    ----------
+    before : mapping
+        The section of the config that the search began with: trials of earlier searches count as well.
+    """
+    section = {"study": study, "trials": before["trials"] + found.n_trials}
+    if "sharpe_deviation" in before:
+        known = [each for each in (before["sharpe_deviation"], found.deviation) if each is not None]
+        section |= {"sharpe_deviation": max(known, default=None), "pbo": found.pbo}
+    return section
 
 
 def _known(value: float | None) -> str:

@@ -1,19 +1,24 @@
 """Figures by hand, rivals that know no future, intervals that hold what they should (EVA-1, EVA-3)."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nn.__main__ import module_of
 from nn.forecast.schedule import Fold
+from nn.models.build import ACTOR_CRITIC
 from nn.policy.account import Account, cvar, figures_of, joined, sortino, together, weeks
 from nn.policy.judge import Judged, chained, judge_policy, judgement
+from nn.policy.judge_line import searched_before
 from nn.policy.learn import learn
 from nn.policy.rivals import RIVALS, Linear, holders
 from nn.policy.trading import make_trading_data
-from nn.policy.trading_config import load_trading_config
+from nn.policy.trading_config import SearchedSection, load_trading_config
 from nn.registry.evaluations import Evaluation
+from nn.registry.gates import judge
+from nn.registry.thresholds import load_thresholds
 
 from ..forecast.conftest import BEGIN, PAIRS, make_candles
 
@@ -84,6 +89,27 @@ def test_intervals_hold_a_real_edge_and_do_not_find_one_in_noise(monkeypatch):
     payload = Evaluation.model_validate(rich.payload("policy-15m", "v"))
     assert payload.metrics["seeds"] == 3
     assert payload.verdict.beats_baselines
+
+
+def test_more_trials_before_a_policy_leave_less_of_its_sharpe_ratio():
+    """EVA-9: the judgement counts them, and says how far they lie apart where seeds alone do not."""
+    draw = np.random.default_rng(6)
+    flat = {name: [account_with(np.zeros(60))] for name in RIVALS}
+    judged = Judged(BEGIN.to_pydatetime(), END, (account_with(draw.normal(0.003, 0.01, 60)),), flat)
+    found = [judgement(judged, 7, SearchedSection(trials=n, sharpe_deviation=0.2)) for n in (0, 10, 1000)]
+    figures = [each.deflated_sharpe for each in found]
+    assert figures[0] > figures[1] + 0.05 > figures[2] + 0.1
+    payload = Evaluation.model_validate(found[1].payload("policy-15m", "v")).trading
+    assert (payload["trials"], payload["trials_deviation"]) == (11, 0.2)
+    assert "tries counted: 11, 10 of a search" in found[1].reasons[-1]
+    assert searched_before(Evaluation.model_validate(found[1].payload("policy-15m", "v"))) == found[1].searched
+    manifest = SimpleNamespace(kind=ACTOR_CRITIC, version="v", valid_from=judged.begin, warmup=2880)
+    signed = [Evaluation.model_validate(each.payload("policy-15m", "v")) for each in found]
+    gates = [gate for each in signed for gate in judge(manifest, each, load_thresholds()) if gate.id == "EVA-9"]
+    assert [gate.passed for gate in gates] == [True, True, False]
+    assert gates[2].note == "1001 tries counted"
+    unknown = judgement(judged, 7, SearchedSection(trials=10))
+    assert "deflated_sharpe" not in unknown.payload("policy-15m", "v")["trading"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ THRESHOLDS = load_thresholds()
 METRICS = {"sortino": 2.0, "cvar_5": -0.02}
 RIVALS = {"flat": {"sortino": 0.0}, "buy_and_hold": {"sortino": 1.5}, "linear": {"sortino": 1.0},
           "random": {"sortino": -1.0}}  # fmt: skip
-TRADING = {"trades": 40.0, "net_return": 0.03, "max_drawdown": 0.10}
+TRADING = {"trades": 40.0, "net_return": 0.03, "max_drawdown": 0.10, "trials": 31.0, "deflated_sharpe": 0.7}
 
 
 def payload(version, **changes):
@@ -48,7 +48,7 @@ def gates_of(line, keys, **changes):
 def test_a_policy_that_reaches_everything_becomes_champion(line, keys):
     outcome = gates_of(line, keys)
     assert all(gate.passed for gate in outcome.gates)
-    assert {gate.id for gate in outcome.gates} == {"PRM-10", "PRM-4", "PRM-6", "PRM-7"}
+    assert {gate.id for gate in outcome.gates} == {"PRM-10", "PRM-4", "PRM-6", "PRM-7", "EVA-9"}
     assert load_aliases(line.folder, keys).aliases["champion"] == line.versions[0]
 
 
@@ -61,6 +61,9 @@ def test_a_policy_that_reaches_everything_becomes_champion(line, keys):
         ("metrics", {"cvar_5": -0.06}, "PRM-10", ""),
         ("metrics", {"cvar_5": None}, "PRM-10", "loss on the worst 5 % of days is missing"),
         ("trading", {"max_drawdown": 0.31}, "PRM-10", ""),
+        ("trading", {"deflated_sharpe": 0.5}, "EVA-9", "31 tries counted"),
+        ("trading", {"deflated_sharpe": None}, "EVA-9", "deflated_sharpe is missing; 31 tries counted"),
+        ("trading", {"deflated_sharpe": 1.2}, "EVA-9", "no such figure exists"),
         ("trading", {"trades": 9.0}, "PRM-4", ""),
         ("trading", {"net_return": 0.0}, "PRM-4", ""),
     ],
