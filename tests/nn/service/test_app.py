@@ -30,6 +30,7 @@ def test_history_waits_for_a_place_and_live_does_not(chain, serve, kit):
             refused = await client.post("/forecast", content=kit.json_body(frame))
             live = await client.post("/forecast", content=kit.json_body(frame, as_of="latest"))
             ask.app.bulk_places.release_on_behalf_of(owner)
+            ask.app.settings = ask.app.settings.model_copy(update={"bulk_timeout_s": 60.0})
             served = await client.post("/forecast", content=kit.json_body(frame))
         return refused, live, served
 
@@ -40,7 +41,7 @@ def test_history_waits_for_a_place_and_live_does_not(chain, serve, kit):
 
 def test_history_that_waits_fills_its_own_places_only(chain, serve, kit):
     """SRV-8, LIM-6: what is beyond the waiting places is 429 at once, and live requests still have all of theirs."""
-    ask = serve(chain, max_concurrency=3, bulk_concurrency=1, bulk_waiting=4, bulk_timeout_s=20)
+    ask = serve(chain, max_concurrency=3, bulk_concurrency=1, bulk_waiting=4, bulk_timeout_s=120)
     frame, owner = kit.candles(280), object()
     headers = {"x-api-key": kit.api_key, "content-type": "application/json"}
     places = ask.app.asgi.places
@@ -100,7 +101,7 @@ def test_work_for_a_client_that_is_gone_ends(ask, kit, monkeypatch):
         async def send(message):
             pass
 
-        await asyncio.wait_for(ask.app.asgi(scope, receive, send), 10)
+        await asyncio.wait_for(ask.app.asgi(scope, receive, send), kit.watchdog_s)
 
     asyncio.run(run())
     assert ended == ["timeout"]

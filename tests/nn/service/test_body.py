@@ -24,7 +24,7 @@ def channel(*chunks, then=None):
     return receive
 
 
-def read(receive, limit=10, timeout_s=0.2):
+def read(receive, limit=10, timeout_s=60.0):
     return asyncio.run(read_body(receive, limit, timeout_s))
 
 
@@ -53,7 +53,7 @@ def test_a_body_without_end_is_refused_while_it_arrives():
 
 def test_a_slow_body_is_refused():
     with pytest.raises(Refused, match=r"longer than 0\.2 s") as refusal:
-        read(channel(b"1", then="wait"))
+        read(channel(b"1", then="wait"), timeout_s=0.2)
     assert (refusal.value.status, refusal.value.error) == (408, "slow_body")
 
 

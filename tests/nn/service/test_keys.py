@@ -1,8 +1,10 @@
 """The service's own keys: none by default, long enough, readable by their owner only (LIM-1, LIM-2, SEC-8)."""
 
+from functools import partial
+
 import pytest
 
-from nn.service.keys import ApiKeys, KeyProblem, read_api_keys
+from nn.service.keys import LOOK_S, OVERLAP_S, ApiKeys, Keyring, KeyProblem, read_api_keys
 
 KEY, OLD = "k" * 32, "o" * 40
 
@@ -55,3 +57,51 @@ def test_a_key_is_in_no_message_and_no_repr():
         read_api_keys({"CANDLEWRIGHT_API_KEY": "sesame"})
     assert "sesame" not in str(problem.value)
     assert "digests" not in repr(ApiKeys.of(KEY))
+
+
+@pytest.fixture
+def ring(tmp_path):
+    """A keyring on a file, a clock that stands still, and a way to write the file."""
+    path, time = tmp_path / "some.key", [0.0]
+
+    def write(text: str, mode: int = 0o600) -> None:
+        path.write_text(text)
+        path.chmod(mode)
+        time[0] += 2 * LOOK_S
+
+    write(KEY)
+    environ = {"CANDLEWRIGHT_API_KEY_FILE": str(path), "CANDLEWRIGHT_API_KEY_PREVIOUS": OLD}
+    return Keyring(partial(read_api_keys, environ), lambda: time[0]), time, write
+
+
+def opens(keys, *offered: str) -> list[bool]:
+    return [keys.find(key.encode()) is not None for key in offered]
+
+
+def test_a_replaced_key_file_opens_at_once_and_the_old_key_for_a_while(ring):
+    """LIM-1: no restart; each key keeps the place that its rate is counted in."""
+    keys, time, write = ring
+    assert opens(keys, KEY, OLD, "n" * 32) == [True, True, False]
+    write("n" * 32)
+    assert opens(keys, KEY, OLD, "n" * 32) == [True, True, True]
+    assert [keys.find(key.encode()) for key in (KEY, OLD, "n" * 32)] == [0, 1, 2]
+    time[0] += OVERLAP_S - 2 * LOOK_S  # looked at again, and the end does not move
+    assert opens(keys, KEY, "n" * 32) == [True, True]
+    time[0] += 3 * LOOK_S
+    assert opens(keys, KEY, OLD, "n" * 32) == [False, True, True]
+    write(KEY)
+    assert opens(keys, KEY, "n" * 32) == [True, True]
+
+
+@pytest.mark.parametrize(("text", "mode"), [("", 0o600), ("short", 0o600), ("n" * 40, 0o644), ("é" * 40, 0o600)])
+def test_a_rotation_that_went_wrong_shuts_nobody_out(ring, caplog, text, mode):
+    """LIM-2 holds while it runs too: no key that a start would refuse; and it is said once."""
+    keys, time, write = ring
+    write(text, mode)
+    for _ in range(3):
+        assert opens(keys, KEY, OLD, "n" * 40, text) == [True, True, False, False]
+        time[0] += 2 * OVERLAP_S
+    assert caplog.text.count("cannot be read again") == 1
+    assert KEY not in caplog.text
+    write("n" * 40)
+    assert opens(keys, "n" * 40) == [True]

@@ -33,7 +33,7 @@ def test_promotion_and_rollback_reach_a_running_service_without_a_wrong_answer(s
     def verb(*arguments):
         command = [sys.executable, "-m", "tools", *arguments, "--operator", "Anna", "--reason", "a test"]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -51,7 +51,7 @@ def test_promotion_and_rollback_reach_a_running_service_without_a_wrong_answer(s
 
     def keep_asking(mine):
         headers = {"x-api-key": kit.api_key, "content-type": "application/json"}
-        with httpx.Client(headers=headers, timeout=30, trust_env=False) as client:
+        with httpx.Client(headers=headers, timeout=kit.watchdog_s, trust_env=False) as client:
             while not ended.is_set():
                 response = client.post(server.url + "/forecast", content=body)
                 mine.append((response.status_code, response.json()["rows"][0] if response.is_success else None))
@@ -62,12 +62,12 @@ def test_promotion_and_rollback_reach_a_running_service_without_a_wrong_answer(s
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(keep_asking, mine) for mine in answers]
         try:
-            server.wait_for(serves(names[0]), seconds=30)
+            server.wait_for(serves(names[0]))
             assert verb("promote", "--version", names[1]) == names[1]
-            server.wait_for(serves(names[1]), seconds=30)
+            server.wait_for(serves(names[1]))
             right[names[1]] = alone(server)
             assert verb("rollback") == names[0]
-            server.wait_for(serves(names[0]), seconds=30)
+            server.wait_for(serves(names[0]))
         finally:
             ended.set()
         for each in asking:

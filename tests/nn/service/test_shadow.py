@@ -31,12 +31,12 @@ def rivals(registry):
 
 def scored(ask, at_least: int) -> list[Answers]:
     """Return what the store holds once the challenger has answered that much."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if len(found := list(ask.app.challenger.store.read())) >= at_least:
             return found
         time.sleep(0.01)
-    raise AssertionError(f"{len(found)} answers after 10 s, expected {at_least}")
+    raise AssertionError(f"{len(found)} answers after 120 s, expected {at_least}")
 
 
 def values(ask, name: str) -> float:
@@ -92,7 +92,7 @@ def test_it_waits_for_a_pause_and_gives_up(serve, rivals, kit, monkeypatch):
     ask = serve(rivals)
     ask.app.challenger.idle = lambda: False
     assert ask.json(kit.candles(230), as_of="latest").status_code == 200
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while 'dropped_total{reason="busy"} 1.0' not in ask("GET", "/metrics").text and time.monotonic() < end:
         time.sleep(0.02)
     assert values(ask, 'dropped_total{reason="busy"}') == 1
@@ -104,7 +104,7 @@ def test_a_disk_that_refuses_stops_nothing(serve, rivals, kit, tmp_path, caplog)
     ask = serve(rivals)
     for n_rows in (230, 231):
         assert ask.json(kit.candles(n_rows), as_of="latest").status_code == 200
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while 'dropped_total{reason="store"} 2.0' not in ask("GET", "/metrics").text and time.monotonic() < end:
         time.sleep(0.02)
     assert values(ask, 'dropped_total{reason="store"}') == 2
@@ -168,16 +168,16 @@ def test_two_processes_write_and_one_is_killed(tmp_path):
     for each in writers:
         each.start()
     store = ShadowStore(path, 10_000)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while time.monotonic() < end and len({each.pair for each in _read(store)}) < 2:
         time.sleep(0.05)
     os.kill(writers[0].pid, signal.SIGKILL)
-    writers[0].join(10)
+    writers[0].join(120)
     count = len(_read(store))
     while time.monotonic() < end and len(_read(store)) <= count:
         time.sleep(0.05)
     writers[1].kill()
-    writers[1].join(10)
+    writers[1].join(120)
     found = _read(store)
     assert len(found) > count
     for pair in ("A0/USDT", "A1/USDT"):  # every one up to the last

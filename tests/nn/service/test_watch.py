@@ -49,7 +49,7 @@ def metrics(ask, name):
 
 def asked(ask, frames, **changes):
     """Return the answers about the newest candle of each frame, once each was watched."""
-    rows, end = [], time.monotonic() + 60
+    rows, end = [], time.monotonic() + 120
     for frame in frames:
         rows += ask.json(frame, as_of="latest", **changes).json()["rows"]
         while ask.app.watch.jobs.unfinished_tasks:

@@ -30,11 +30,12 @@ def small(monkeypatch):
     return UnifiedPatchTST(config).eval().requires_grad_(False)
 
 
-def until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
+def until(condition):
+    """Wait; the limit only ends a test that waits for what never comes, as the compiler's own limit does there."""
+    deadline = time.monotonic() + compiled.LIMIT_S + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)
-    assert condition()
 
 
 def no_compiler(monkeypatch, command):
@@ -55,7 +56,8 @@ def test_a_line_is_quickened_once_its_encoder_is_compiled(chain, monkeypatch):
     (line,) = shelf.lines
     assert quickened(line, backends) is line
     backends.of(line.champion.model)
-    until(lambda: backends.has_better(line.champion.model), 120)
+    until(lambda: not backends.is_pending(line.champion.model))
+    assert backends.has_better(line.champion.model)
     fast = quickened(line, backends)
     assert {version.backend.name for version in fast.versions} == {"compiled fp32"}
     assert fast.champion is fast.chain[-1]
@@ -105,7 +107,7 @@ def test_a_network_that_cannot_be_compiled_keeps_no_other_back(two_sizes, monkey
     compiling(monkeypatch, fail_for_16)
     backends = Backends("auto", "fp32")
     line = load_line(two_sizes.folder / "unified-15m", two_sizes.keys, backends=backends)
-    until(lambda: not any(backends.is_pending(version.model) for version in line.chain), 10)
+    until(lambda: not any(backends.is_pending(version.model) for version in line.chain))
     fast = quickened(line, backends)
     assert names_of(fast) == ["compiled fp32", "shared fp32"]
     assert fast.chain[1] is line.chain[1]
@@ -118,14 +120,14 @@ def test_a_network_that_cannot_be_compiled_keeps_no_other_back(two_sizes, monkey
 def test_a_line_changes_once_when_all_its_encoders_are_there(two_sizes, monkeypatch):
     """A digest between would have clients ask for all history twice."""
     go_on = threading.Event()
-    compiling(monkeypatch, lambda size: size.d_ff == 16 and go_on.wait(10))
+    compiling(monkeypatch, lambda size: size.d_ff == 16 and go_on.wait(120))
     backends = Backends("auto", "fp32")
     line = load_line(two_sizes.folder / "unified-15m", two_sizes.keys, backends=backends)
-    until(lambda: backends.has_better(line.chain[0].model), 10)
+    until(lambda: backends.has_better(line.chain[0].model))
     assert backends.is_pending(line.chain[1].model)
     assert quickened(line, backends) is line
     go_on.set()
-    until(lambda: not backends.is_pending(line.chain[1].model), 10)
+    until(lambda: not backends.is_pending(line.chain[1].model))
     assert names_of(quickened(line, backends)) == ["compiled fp32"] * 2
 
 
@@ -134,7 +136,7 @@ def test_the_digest_of_compiled_code_names_its_compiler(two_sizes, monkeypatch):
     compiling(monkeypatch, lambda size: None)
     backends = Backends("auto", "fp32")
     line = load_line(two_sizes.folder / "unified-15m", two_sizes.keys, backends=backends)
-    until(lambda: not any(backends.is_pending(version.model) for version in line.chain), 10)
+    until(lambda: not any(backends.is_pending(version.model) for version in line.chain))
     fast, plain = quickened(line, backends).chain, two_sizes.shelf().lines[0].chain
     before = [chain_digest(chain) for chain in (fast, plain)]
     monkeypatch.setattr(versions, "compiler", lambda: "g++ 99")
@@ -149,7 +151,7 @@ def test_without_a_compiler_the_shared_backend_stays_and_says_so_once(small, mon
     caplog.set_level(logging.WARNING)
     backends = Backends("auto", "fp32")
     assert backends.of(small).name == "shared fp32"
-    until(lambda: caplog.records, 10)
+    until(lambda: caplog.records)
     assert backends.of(small).name == "shared fp32"
     assert not backends.has_better(small)
     assert [record.getMessage() for record in caplog.records] == [
@@ -162,7 +164,7 @@ def test_a_compiler_that_hangs_is_ended(small, monkeypatch, caplog):
     monkeypatch.setattr(compiled, "LIMIT_S", 0.1)
     backends = Backends("auto", "fp32")
     backends.of(small)
-    until(lambda: caplog.records, 10)
+    until(lambda: caplog.records)
     assert "timed out" in caplog.text
     assert backends.compiler._process.poll() is not None
 
@@ -171,9 +173,9 @@ def test_a_service_that_ends_takes_the_compiler_along(small, monkeypatch, caplog
     no_compiler(monkeypatch, ["sleep", "60"])
     backends = Backends("auto", "fp32")
     backends.of(small)
-    until(lambda: backends.compiler._process is not None, 10)
+    until(lambda: backends.compiler._process is not None)
     backends.close()
-    assert backends.compiler._process.wait(10) != 0
+    assert backends.compiler._process.wait(120) != 0
     assert not caplog.records
 
 
@@ -197,11 +199,11 @@ def test_the_compiling_process_ends_with_the_service(tmp_path):
     child += f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     process = subprocess.Popen([sys.executable, "-c", parent])
-    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 60)
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     process.kill()
-    process.wait(10)
+    process.wait(120)
     pid = (tmp_path / "pid").read_text()
-    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1], 10)
+    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1])
 
 
 def test_the_compiling_process_gets_no_key(monkeypatch, tmp_path):

@@ -40,12 +40,12 @@ def body(policies_kit, champion):
     return policies_kit.body(champion, policies_kit.rows(champion, 1))
 
 
-def action(server, body, timeout=30.0) -> httpx.Response:
+def action(server, body, timeout=120.0) -> httpx.Response:
     headers = {"x-api-key": server.key, "content-type": JSON}
     return httpx.post(server.url + "/action", content=body, headers=headers, timeout=timeout)
 
 
-def rollout(server, candles: bytes, timeout=60.0) -> httpx.Response:
+def rollout(server, candles: bytes, timeout=120.0) -> httpx.Response:
     headers = {"x-api-key": server.key, "content-type": ARROW}
     return httpx.post(server.url + "/rollout", content=candles, headers=headers, timeout=timeout)
 
@@ -63,7 +63,7 @@ def test_the_curl_lines_of_the_docs_work(server, kit, policies_kit, champion, tm
     slots = ", ".join(map(repr, question["observations"][0]))
     given = f"digest={champion.observations.digest}\nclosed={champion.valid_from_ms}\nslots='{slots}'\n"
     script = given + "\n".join(blocks).replace("http://127.0.0.1:3000", server.url)
-    done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     told, acted = map(json.loads, done.stdout.replace("}{", "}\n{").splitlines())
     assert told["observation_digest"] == champion.observations.digest
@@ -95,8 +95,8 @@ def test_a_reload_drops_no_request_and_mixes_no_chains(server, home, policies_ki
                 names = [policies_kit.add(home, bar, seed) for bar in (2900 + seed, 3000 + seed)]
                 chains.append(set(names))
                 home.publish(*names, line=policies_kit.line)
-                server.wait_for(lambda new=names[1]: acted and acted[-1][1] == new, seconds=20)
-                server.wait_for(lambda new=names[1]: rolled and new in rolled[-1][1], seconds=20)
+                server.wait_for(lambda new=names[1]: acted and acted[-1][1] == new)
+                server.wait_for(lambda new=names[1]: rolled and new in rolled[-1][1])
         finally:
             ended.set()
         for each in asking:
@@ -115,23 +115,23 @@ def test_a_refused_candidate_leaves_the_old_champion_acting(server, home, polici
     content[-1] ^= 1
     weights.write_bytes(content)
     home.publish(name, line=policies_kit.line)
-    server.wait_for(lambda: "keeps serving" in server.log.read_text(), seconds=10)
+    server.wait_for(lambda: "keeps serving" in server.log.read_text())
     assert action(server, body).content == before
     home.publish(policies_kit.add(home, 3000, 41), line=policies_kit.line)
-    server.wait_for(lambda: action(server, body).content != before, seconds=10)
+    server.wait_for(lambda: action(server, body).content != before)
 
 
-def test_frozen_it_costs_a_timeout_and_comes_back(server, body):
+def test_frozen_it_costs_a_timeout_and_comes_back(server, body, kit):
     """SIGSTOP while eight bots ask: no answer, so no entry; after SIGCONT the same process answers the same."""
     before = action(server, body).content
     server.process.send_signal(signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(8) as pool:
             asked = [pool.submit(action, server, body, timeout=0.5) for _ in range(16)]
-            assert all(isinstance(each.exception(30), httpx.TimeoutException) for each in asked)
+            assert all(isinstance(each.exception(kit.watchdog_s), httpx.TimeoutException) for each in asked)
     finally:
         server.process.send_signal(signal.SIGCONT)
-    server.wait_for(lambda: action(server, body, timeout=1.5).content == before, seconds=10)
+    server.wait_for(lambda: action(server, body, timeout=5).content == before)
 
 
 def test_the_present_passes_two_histories_and_a_kill_ends_all(server, start, home, kit, body, policies_kit):
@@ -146,15 +146,15 @@ def test_the_present_passes_two_histories_and_a_kill_ends_all(server, start, hom
     with ThreadPoolExecutor(3) as pool:
         histories = [pool.submit(rollout, server, long) for _ in range(3)]
         server.wait_for(lambda: server.ask(path="/livez").status_code == 200)
-        with httpx.Client(headers={"x-api-key": server.key, "content-type": JSON}, timeout=30) as client:
+        with httpx.Client(headers={"x-api-key": server.key, "content-type": JSON}, timeout=kit.watchdog_s) as client:
             answers = [client.post(server.url + "/action", content=body).content for _ in range(50)]
         assert set(answers) == {answered}
         assert not any(each.done() for each in histories)
         server.stop(signal.SIGKILL)
-        assert all(isinstance(each.exception(20), httpx.TransportError) for each in histories)
+        assert all(isinstance(each.exception(kit.watchdog_s), httpx.TransportError) for each in histories)
     again = start(home.folder, SETTINGS)
     assert (rollout(again, short).content, action(again, body).content) == (told, answered)
     assert np.isfinite(kit.read_reply(told)["target_weight"].to_numpy()[-1])
     names = [policies_kit.add(home, 3001, 50)]
     home.publish(*names, line=policies_kit.line)
-    again.wait_for(lambda: action(again, body).json()["rows"][0]["model_version"] == names[0], seconds=10)
+    again.wait_for(lambda: action(again, body).json()["rows"][0]["model_version"] == names[0])
