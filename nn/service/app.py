@@ -29,7 +29,7 @@ from .body import ARROW, JSON, LIMITS, read_body
 from .challenger import Challenger
 from .errors import Refused
 from .guard import Guard, content_type
-from .keys import ApiKeys
+from .keys import ApiKeys, Keyring
 from .metrics import Metrics
 from .places import HISTORY, LIVE
 from .policy.endpoints import PolicyEndpoints
@@ -60,7 +60,7 @@ class ForecastApp:
     def __init__(
         self,
         shelf: Shelf,
-        keys: ApiKeys,
+        keys: ApiKeys | Keyring,
         settings: ServiceSettings,
         now: Callable[[], float] = time.time,
     ) -> None:

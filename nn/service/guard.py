@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .body import ARROW, JSON
 from .errors import Refused
-from .keys import ApiKeys
+from .keys import ApiKeys, Keyring
 from .metrics import Metrics
 from .places import Places
 from .settings import ServiceSettings
@@ -69,7 +70,7 @@ class Guard:
     def __init__(
         self,
         app: ASGIApp,
-        keys: ApiKeys,
+        keys: ApiKeys | Keyring,
         settings: ServiceSettings,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
@@ -78,7 +79,7 @@ class Guard:
         self.allowed_hosts = {host.lower() for host in settings.allowed_hosts}
         self.places = Places(settings)
         rate, burst = settings.requests_per_second, settings.requests_burst
-        self.buckets = [TokenBucket(rate, burst, clock) for _ in keys.digests]
+        self.buckets: defaultdict[int, TokenBucket] = defaultdict(lambda: TokenBucket(rate, burst, clock))  # by key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -1,21 +1,29 @@
-"""The keys that open the service. From: environment or a 0600 file. To: `guard`.
+"""The keys that open the service. From: environment or a 0600 file. To: `guard`, the datahub, the admin port of jobs.
 
-There is no default key: one that is missing or short stops the start (LIM-2).
+There is no default key: one that is missing or short stops the start (LIM-2). A key file that is replaced while the
+service runs is read again: the new key opens at once, the old one for OVERLAP_S more, so that bots can follow (LIM-1).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
+import math
 import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 VARIABLE = "CANDLEWRIGHT_API_KEY"
 DEFAULT_FILE = Path("user_data/secrets/service.key")
 MIN_LENGTH = 32  # characters
+LOOK_S = 1.0  # between two looks at the key files
+OVERLAP_S = 600.0  # that a key goes on opening after its file holds another; a restart ends it at once
 
 
 class KeyProblem(ValueError):
@@ -37,6 +45,45 @@ class ApiKeys:
         digest = hashlib.sha256(offered).digest()
         matches = [hmac.compare_digest(digest, known) for known in self.digests]
         return matches.index(True) if any(matches) else None
+
+
+class Keyring:
+    """The keys of now: `read` is asked again every LOOK_S, and `clock` counts seconds.
+
+    What cannot be read, or is no key, changes nothing but the log: a rotation that went wrong shuts nobody out.
+    """
+
+    def __init__(self, read: Callable[[], ApiKeys], clock: Callable[[], float] = time.monotonic) -> None:
+        self.read, self.clock = read, clock
+        self.until = dict.fromkeys(read().digests, math.inf)  # every key there was, and when it ends
+        self.looked_at, self.broken = clock(), False
+
+    def find(self, offered: bytes) -> int | None:
+        """Return which key this is, counted as they came, looking at all of them in constant time; None if none."""
+        self.look()
+        now, digest = self.clock(), hashlib.sha256(offered).digest()
+        matches = [hmac.compare_digest(digest, known) & (now < end) for known, end in self.until.items()]
+        return matches.index(True) if any(matches) else None
+
+    def look(self) -> None:
+        """Take in what the files hold now, once in LOOK_S."""
+        now = self.clock()
+        if now - self.looked_at < LOOK_S:
+            return
+        self.looked_at = now
+        try:
+            held = self.read().digests
+        except (KeyProblem, OSError) as error:
+            if not self.broken:
+                logger.error("the keys cannot be read again: %s; those of before go on", error)
+            self.broken = True
+            return
+        self.broken = False
+        if {known for known, end in self.until.items() if end == math.inf} == set(held):
+            return
+        logger.warning("the keys have changed; one that is gone opens for %g s more", OVERLAP_S)
+        self.until = {known: min(end, now + OVERLAP_S) for known, end in self.until.items()}
+        self.until |= dict.fromkeys(held, math.inf)
 
 
 def read_api_keys(

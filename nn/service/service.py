@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .app import ForecastApp
 from .backends.choice import Backends
-from .keys import read_api_keys
+from .keys import Keyring, read_api_keys
 from .settings import read_settings
 from .shelf import Shelf
 
@@ -49,7 +49,7 @@ class Inference:
         torch.set_num_threads(settings.torch_threads)
         sys.setswitchinterval(SWITCH_S)
         self.shelf = Shelf.of_environment(Backends(settings.backend, settings.precision))
-        self.app = ForecastApp(self.shelf, read_api_keys(), settings)
+        self.app = ForecastApp(self.shelf, Keyring(read_api_keys), settings)
         self.shelf.look()
         self.shelf.watch(settings.reload_interval_s)
 

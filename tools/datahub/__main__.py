@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from nn.service.keys import KeyProblem, read_api_keys
+from nn.service.keys import KeyProblem, Keyring, read_api_keys
 from tools.errors import UserError
 from tools.exchange.server import CannotServe, bind
 from tools.freqtrade import SIMULATED_PORT, at_port, merged_config
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     home = Home.find()
     try:
-        keys = read_api_keys()
+        keys = Keyring(read_api_keys)
         pairs = [parse_pair(pair) for pair in options.pairs]
         # ccxt makes its session when first used, inside the server's loop.
         found = sources(options, home, os.environ.get("OFFLINE_MODE") == "1")

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from nn.service.errors import Refused, bad_request
-from nn.service.keys import ApiKeys
+from nn.service.keys import ApiKeys, Keyring
 from nn.service.settings import ServiceSettings
 
 from .door import Door
@@ -52,7 +52,7 @@ class HistoryQuery(BaseModel):
 
 def create_app(
     hub: Hub,
-    keys: ApiKeys,
+    keys: ApiKeys | Keyring,
     pairs: Sequence[str],
     timeframe: str,
     background: Callable[[], Awaitable[None]] | None = None,

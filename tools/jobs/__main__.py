@@ -10,10 +10,11 @@ import hashlib
 import logging
 import os
 import sys
+from functools import partial
 
 import uvicorn
 
-from nn.service.keys import ApiKeys, KeyProblem, read_api_keys
+from nn.service.keys import ApiKeys, KeyProblem, Keyring, read_api_keys
 from tools.children import raise_on_termination
 from tools.errors import UserError
 from tools.exchange.server import CannotServe, bind
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     home = Home.find()
     try:
-        keys = admin_keys(home)
+        keys = Keyring(partial(admin_keys, home))
         fleet = read_fleet(home)
         bound = bind(LOOPBACK, options.port)
     except (KeyProblem, CannotServe, UserError) as error:

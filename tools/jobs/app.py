@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from nn.service.body import JSON, LIMITS, read_body
 from nn.service.errors import Refused
-from nn.service.keys import ApiKeys
+from nn.service.keys import ApiKeys, Keyring
 from tools.home import Home
 from tools.jobs.datasets import datasets, find
 from tools.jobs.queue import Queue
@@ -43,7 +43,7 @@ BODY_S = 5.0
 class JobApp:
     """An ASGI application: six paths need no framework."""
 
-    def __init__(self, home: Home, queue: Queue, keys: ApiKeys, scheduler: Scheduler) -> None:
+    def __init__(self, home: Home, queue: Queue, keys: ApiKeys | Keyring, scheduler: Scheduler) -> None:
         self.home, self.queue, self.keys, self.scheduler = home, queue, keys, scheduler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

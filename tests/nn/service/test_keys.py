@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from nn.service.keys import LOOK_S, OVERLAP_S, ApiKeys, Keyring, KeyProblem, read_api_keys
+from nn.service.keys import LOOK_S, OVERLAP_S, ApiKeys, KeyProblem, Keyring, read_api_keys
 
 KEY, OLD = "k" * 32, "o" * 40
 

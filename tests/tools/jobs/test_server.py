@@ -28,6 +28,24 @@ def server(tmp_path_factory):
         yield server
 
 
+def test_a_replaced_key_file_needs_no_restart(tmp_path):
+    """LIM-1, JOB-1: the old key goes on for a while; the key of the inference service is none even then."""
+    home = make_home(tmp_path)
+    with JobServer(home) as server:
+        new, old, path = "n" * 40, server.key, home.secret_file("jobs")
+        fresh = path.with_name("fresh")
+        for key in (home.secret("service"), new):
+            fresh.write_text(key)
+            fresh.chmod(0o600)
+            fresh.replace(path)
+            if key != new:
+                wait_for(lambda: server.ask().status_code == 200 and "inference service" in server.log.read_text(), 20)
+                assert server.ask(headers={"x-api-key": key}).status_code == 401
+        wait_for(lambda: server.ask(headers={"x-api-key": new}).status_code == 200, 20)
+        assert server.ask(headers={"x-api-key": old}).status_code == 200
+        assert not {new, old} & set(server.log.read_text().split())
+
+
 def test_the_door(server):
     """LIM-1, LIM-3, LIM-4, LIM-7: the same answers as the inference service's."""
     json_type = {"content-type": "application/json"}
