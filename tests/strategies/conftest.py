@@ -22,6 +22,8 @@ def load(name):
 stub_service = load("stub_service")
 load("freqtrade_process")
 load("known_policy")
+load("tape")
+load("dry_run")
 
 
 def candles(rows, start="2025-01-20", timeframe="15m", seed=5):

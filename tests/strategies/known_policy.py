@@ -48,9 +48,10 @@ def sign_known_policy(line_folder, keys, pairs, fee, **others):
 def known_parts(pairs, fee, can_short=False, cash=3300.0, price=60_000.0):
     """Return what `write_policy` takes, and the fields of its manifest.
 
-    The policy is in the market while RSI is below 50, by a weight that follows its account and candles. Elsewhere it
-    wants exactly 0, or with shorts a weight below -0.3: the tanh of the actor is at its end there. How much it wants
-    depends on all of its own slots, so that equal decisions need equal slots.
+    The policy is long while RSI is below 50, by a weight that follows its account and candles. Elsewhere it wants
+    exactly 0, where the tanh of the actor is at its end, or with shorts to be short, by such a weight as well. How much
+    it wants depends on its own slots, so that equal decisions need equal slots. No weight but 0 is within the dead
+    band, where Freqtrade closes a trade whole and the environment keeps what is left.
     """
     frame = candles(3200)
     frame[["open", "high", "low", "close"]] *= price / 100
@@ -67,8 +68,8 @@ def known_parts(pairs, fee, can_short=False, cash=3300.0, price=60_000.0):
         for unit, slot in enumerate(("momentum", *AGENT_SLOTS), 1):
             weights[0, names.index(slot), unit] = 1.0
         model.actor[0, 0] = 0.6 if can_short else 6.2
-        model.actor[1:7, 0] = torch.tensor([0.5, 0.6, -0.6, 0.4, 0.5, 30.0])
-        model.actor_bias.fill_(-0.2 if can_short else -5.9)
+        model.actor[1:7, 0] = torch.tensor([0.5, 0.6, -0.6, 0.4, 0.5, 30.0]) * (0.35 if can_short else 1.0)
+        model.actor_bias.fill_(-0.15 if can_short else -5.9)
     identity = Moments((len(names),))
     identity.add(np.stack([np.ones(len(names)), -np.ones(len(names))]))  # mean 0, variance 1
     grid = GridFields(tick_size=0.01, lot_size=0.00000001, min_notional=5.0)
