@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .document import build, to_json
 from .figures import figures
+from .micro_section import lines
 from .page import render
 from .result import BadResult, read_result
 
@@ -29,8 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
             others = ", ".join(backtest.other_strategies)
             print(f"report: shows {backtest.strategy}; --strategy also takes {others}", file=sys.stderr)
         document, market = build(
-            backtest, options.datadir, options.forecast_log, options.seed, options.random_runs, options.evaluation
-        )
+            backtest,
+            options.datadir,
+            options.forecast_log,
+            options.seed,
+            options.random_runs,
+            options.evaluation,
+            options.micro,
+        )  # fmt: skip
         if options.json:
             _write(options.json, to_json(document))
         _write(options.out, render(document, figures(document, market)))
@@ -40,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(options.out)
     if options.json:
         print(options.json)
+    if document["micro"]:
+        print("\n".join(lines(document["micro"])))
     for sentence in document["verdict"]:
         print(f"  {sentence['text']}")
     return 0
@@ -55,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="the same numbers as JSON")
     parser.add_argument("--strategy", help="strategy of a result with several [default: the first]")
     parser.add_argument("--forecast-log", type=Path, help="JSON lines of CANDLEWRIGHT_FORECAST_LOG")
+    parser.add_argument("--micro", action="store_true", help="replay every order in a book and print the haircut")
     parser.add_argument("--evaluation", type=Path, help="evaluation.json of the models that forecast")
     parser.add_argument("--seed", type=int, default=7, help="seed of the random runs [default: %(default)s]")
     parser.add_argument(

@@ -18,6 +18,7 @@ from .decisions import decisions, read_forecast_log
 from .equity import Curve, Reconciliation, buy_and_hold, fees_paid, strategy_curve, volume
 from .forecast import forecast_verdict, read_forecast
 from .market import Market, read_market
+from .micro import replay
 from .random_entries import RandomRuns, random_runs
 from .result import Backtest
 from .tables import monthly, per_pair, per_tag
@@ -34,6 +35,7 @@ def build(
     seed: int = 7,
     runs: int = 200,
     evaluation: Path | None = None,
+    micro: bool = False,
 ) -> tuple[dict[str, Any], Market]:
     """Return the document and the candles it was computed on."""
     start, end = int(backtest.number("backtest_start_ts")), int(backtest.number("backtest_end_ts"))
@@ -57,6 +59,7 @@ def build(
         "exit_reasons": per_tag(backtest.trades, "exit_reason"),
         "model_versions": decisions(log, backtest, market.step, start, end) if log is not None else None,
         "forecast": read_forecast(evaluation) if evaluation else None,
+        "micro": replay(backtest, market, seed) if micro else None,
         "trades": _trades(backtest.trades, fees_paid(backtest), backtest.fills),
         "curves": _curves(curve, hold, chance, drawn),
         "lineage": backtest.lineage | {"data": {pair: each.fingerprint for pair, each in market.pairs.items()}},

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nn.data.candles import read_candles
+from nn.data.quality import OHLCV
 from nn.data.timeframe import timeframe_ms
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +29,7 @@ class PairCandles:
     high: Floats
     low: Floats
     close: Floats
+    volume: Floats  # base currency
     missing_bars: int
     fingerprint: str
 
@@ -77,5 +79,5 @@ def _inside(frame: pd.DataFrame, start: int, end: int, step: int, fingerprint: s
         return None
     open_times = times[inside]
     expected = (end - start) // step + 1
-    prices = {name: frame[name].to_numpy(dtype=np.float64)[inside] for name in ("open", "high", "low", "close")}
-    return PairCandles(open_times, **prices, missing_bars=int(expected - len(open_times)), fingerprint=fingerprint)
+    columns = {name: frame[name].to_numpy(dtype=np.float64)[inside] for name in OHLCV}
+    return PairCandles(open_times, **columns, missing_bars=int(expected - len(open_times)), fingerprint=fingerprint)

@@ -13,6 +13,7 @@ from typing import Any
 
 from .forecast_section import forecast_section
 from .formats import Format, count, moment, money, number, percent, probability
+from .micro_section import micro_section
 from .words import METHOD, REASONS
 
 # Keys whose sign means good or bad.
@@ -32,7 +33,14 @@ class Sections:
     def body(self) -> str:
         parts = [self.head(), self.tiles()]
         parts += [self.equity(), self.chance(), self.months(), self.pairs(), self.prices(), self.tags()]
-        parts += [forecast_section(self), self.versions(), self.reconciliation(), self.lineage(), self.method()]
+        parts += [
+            micro_section(self),
+            forecast_section(self),
+            self.versions(),
+            self.reconciliation(),
+            self.lineage(),
+            self.method(),
+        ]
         return "".join(parts)
 
     def value(self, key: str, form: Format) -> str:

@@ -25,6 +25,7 @@ def verdict(document: dict[str, Any]) -> list[dict[str, str]]:
         ),
         *_against_holding(document),
         *_against_chance(document),
+        *_in_a_book(document),
     ]
     closed = summary["trades"] - summary["open_trades"]
     if closed < FEW_TRADES:
@@ -64,6 +65,20 @@ def _against_chance(document: dict[str, Any]) -> list[dict[str, str]]:
     return [
         _say("good", f"Better than random entries: {facts}. Every variant tried before this one weakens that claim.")
     ]
+
+
+def _in_a_book(document: dict[str, Any]) -> list[dict[str, str]]:
+    micro = document["micro"]
+    if micro is None:
+        return []
+    left, currency = document["summary"]["net_profit"] - micro["haircut"], document["run"]["stake_currency"]
+    text = (
+        f"Its orders, replayed as market orders in a book, would have cost {micro['haircut']:+,.2f} {currency} more "
+        f"({micro['haircut_bps']:+.1f} bps of what they traded): {left:+,.2f} would be left."
+    )
+    unpriced = sum(each["orders"] for each in micro["unpriced"])
+    text += f" {unpriced} of {micro['orders']} orders could not be priced." if unpriced else ""
+    return [_say("good" if left > 0 else "bad", text)]
 
 
 def _say(tone: str, text: str) -> dict[str, str]:

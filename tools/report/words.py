@@ -12,7 +12,8 @@ METHOD = (
     "only its entry. Trades of one pair do not overlap. It enters and leaves at candle opens, whole, and has no stop.",
     "p is the share of runs, the strategy counted among them, with at least its profit. It is honest for one strategy "
     "tried once; choose the best of many variants and luck alone reaches small values.",
-    "Freqtrade fills at candle prices: slippage beyond the fee is in none of these numbers.",
+    "Freqtrade fills at candle prices: slippage beyond the fee is in none of these numbers but the haircut, for which "
+    "`--micro` sends every order as a market order through latency, spread and the depth of a book.",
     "All times are UTC. A dash means that the figure does not exist, such as a profit factor without losses.",
 )
 

@@ -22,7 +22,7 @@ def test_a_leveraged_short_is_marked_to_market_by_hand(world):
     """Short 2 coins at 100 in candle 1, closes 101, 98, 97, out at 99 in candle 3, 0.3 of funding over two candles."""
     times = START_MS + np.arange(4) * STEP
     close = np.array([100.0, 101.0, 98.0, 97.0])
-    market = Market(STEP, START_MS, times + STEP, {PAIR: PairCandles(times, close, close, close, close, 0, "")}, {})
+    market = Market(STEP, START_MS, times + STEP, {PAIR: PairCandles(times, *[close] * 5, 0, "")}, {})
     trade = world.trade(PAIR, 1, 2, short=True, stake=100.0, leverage=2.0)
     trade |= {"open_rate": 100.0, "close_rate": 99.0, "amount": 2.0, "funding_fees": 0.3}
     trade["orders"] = []

@@ -15,7 +15,7 @@ PAIR = "BTC/USDT"
 def market_of(bars, seed=1):
     frame = random_walk(bars, seed)
     times = START_MS + np.arange(bars) * STEP
-    prices = (frame[name].to_numpy() for name in ("open", "high", "low", "close"))
+    prices = (frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
     return Market(STEP, START_MS, times + STEP, {PAIR: PairCandles(times, *prices, 0, "")}, {})
 
 
