@@ -55,10 +55,9 @@ class Judgement:
     intervals: dict[str, tuple[float, float]]  # 95 %, over days
     seed_figures: tuple[dict[str, float], ...]
     seed_intervals: dict[str, tuple[float, float]]  # 95 %, over days and seeds, of the seeds' mean
-    deflated_sharpe: (
-        float | None
-    )  # chance that the Sharpe ratio is above the best of so many tries without skill (EVA-9)
-    searched: SearchedSection  # trials before these seeds, and how far all tries lie apart
+    # The chance that the Sharpe ratio is above the best of so many tries without skill (EVA-9); None: nobody can say.
+    deflated_sharpe: float | None
+    searched: SearchedSection  # trials besides these seeds, and how far all tries lie apart
     above: dict[str, tuple[float, float, float]]  # mean daily return of all seeds over each rival's, and its interval
 
     @property
@@ -82,7 +81,7 @@ class Judgement:
                 f" {mean * 1e4:+.1f} bps over it, 95 % interval {low * 1e4:+.1f} to {high * 1e4:+.1f}"
             )
         luck = "unknown" if self.deflated_sharpe is None else f"{self.deflated_sharpe:.3f}"
-        said.append(f"deflated Sharpe ratio {luck}, tries counted: {self.n_tries}, {self.searched.trials} of a search")
+        said.append(f"deflated Sharpe ratio {luck}, {self.n_tries} tries counted")
         return tuple(said)
 
     @property
