@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from nn.forecast.walk_forward import Side
+from nn.search.__main__ import main
 from nn.search.cluster import ClusterProblem, head_command, is_loopback
 from nn.search.workers import run_tasks
 
@@ -82,19 +85,20 @@ def wait_for(what, condition, log, timeout_s=30.0):
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 
 
-@pytest.fixture
-def two_nodes(monkeypatch):
+@pytest.fixture(scope="module")
+def two_nodes():
     """Address and the two `ray start` processes, each a node with one processor; /tmp keeps socket paths short."""
     folder = tempfile.mkdtemp(prefix="cw", dir="/tmp")
     log = f"{folder}/log"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # whatever token lies in the home of who runs the tests
     address = f"127.0.0.1:{port}"
     try:
         with contextlib.ExitStack() as nodes:
+            environment = nodes.enter_context(pytest.MonkeyPatch.context())
+            environment.setenv("PYTHONPATH", str(HERE))
+            environment.setenv("RAY_AUTH_MODE", "disabled")  # whatever token lies in the home of who runs the tests
             head = nodes.enter_context(running(*head_command("127.0.0.1", port, f"--temp-dir={folder}", *NODE), log))
             wait_for("the head", lambda: "Ray runtime started" in Path(log).read_text(), log)
             argv = [sys.executable, "-c", SECOND_NODE, address, folder]
@@ -103,6 +107,47 @@ def two_nodes(monkeypatch):
             yield address, head, second
     finally:
         shutil.rmtree(folder)
+
+
+POLICY = """
+data: {episode_days: 1}
+learning: {total_steps: 1024, n_copies: 8, network: {hidden: [8], n_quantiles: 21}, ppo: {n_steps: 64, epochs: 1}}
+"""
+
+
+@needs_ray
+@pytest.mark.e2e
+def test_policies_are_searched_on_two_nodes_as_here_and_the_winner_is_trained(
+    two_nodes, tmp_path, capsys, monkeypatch, candles, write_market, empty_database
+):
+    """SEA-2 to SEA-4, EVA-9: the same trials and the same winner, whose judgement counts all that were tried."""
+    pytest.importorskip("optuna", reason="Optuna is not installed")
+    monkeypatch.setenv("CANDLEWRIGHT_MODEL_KEY", "k" * 40)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (tmp_path / "small.yaml").write_text(POLICY)
+    market = write_market(candles)
+
+    def searched(name, *more):
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(empty_database, folder / "mlflow.db")
+        argv = [
+            "--model", "policy", "--config", "train", "--config", str(tmp_path / "small.yaml"), "--datadir",
+            str(market), "--walk-forward", "1", "--period", "2d", "--inner-folds", "1", "--trials", "4", "--sampler",
+            "random", "--out", str(folder), "--registry", str(folder / "registry"), "--tracking-uri",
+            f"sqlite:///{folder}/mlflow.db", *more,
+        ]  # fmt: skip
+        assert main(argv) == 0
+        best, *versions = map(Path, capsys.readouterr().out.splitlines())
+        return best.with_name("trials.jsonl").read_text(), best.read_text(), versions
+
+    trials, best, (version,) = searched("cluster", "--workers", "2", "--ray-address", two_nodes[0], "--train")
+    assert (trials, best) == searched("here", "--workers", "1")[:2]
+    assert len(trials.splitlines()) == trials.count('"state": "complete"') == 4
+    judged = json.loads(version.with_name(f"{version.name}.evaluation.json").read_text())["trading"]
+    assert judged["trials"] == 4 + 1  # its own training is a try, too
+    assert judged["trials_deviation"] == yaml.safe_load(best)["search"]["sharpe_deviation"] > 0
+    assert json.loads((version.parent / "aliases.json").read_text())["aliases"] == {"challenger": version.name}
 
 
 @needs_ray
