@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from strategies.shared import client
+from strategies.shared import actions, client, live
+from strategies.shared.forecasts import WAIT_SECONDS
+from strategies.shared.patience import Patience
 
 
 def load(name):
@@ -52,6 +54,11 @@ def room(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     clients = {}
     monkeypatch.setattr(client, "_clients", clients)
+    # A busy machine needs longer than a trading loop may wait; tests of a limit set their own.
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(client, "LATEST_SECONDS", 60.0)
+    for module in (actions, live):
+        monkeypatch.setattr(module, "Patience", lambda seconds: Patience(600.0 if seconds == WAIT_SECONDS else seconds))
     yield tmp_path
     for one in clients.values():
         one.close()

@@ -45,7 +45,7 @@ def exchange(datadir=None, port=0):
         yield int(found[1])
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(120)
         process.stderr.close()
 
 
@@ -102,7 +102,7 @@ class Freqtrade:
         self.config = self.folder / "config.json"
         self.config.write_text(json.dumps(merged(config, above)))
 
-    def run(self, command, *arguments, timeout=300, **environment):
+    def run(self, command, *arguments, timeout=600, **environment):
         """Run one Freqtrade command; returns the finished process, stdout and stderr as one text."""
         return subprocess.run(
             **self._process(command, *arguments, **environment), timeout=timeout, check=False,
@@ -127,7 +127,7 @@ class Freqtrade:
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(120)
             finally:
                 process.kill()
 

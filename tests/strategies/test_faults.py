@@ -116,7 +116,7 @@ class Bench:
             database.close()
         return {pair: None if is_open else reason for pair, reason, is_open in rows}, dict(records)
 
-    def until(self, reached, seconds=60):
+    def until(self, reached, seconds=240):
         """Wait until a condition on the log and the trades holds."""
         assert self.reaches(reached, seconds), f"{self.trades()}\n{self.log.read_text()[-6000:]}"
 

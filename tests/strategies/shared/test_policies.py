@@ -149,14 +149,17 @@ def test_an_action_is_asked_once_with_the_row_of_the_whole_history(live_stub, ma
     ],
 )
 def test_no_usable_action_is_nan_and_one_warning_and_the_next_candle_recovers(
-    live_stub, make_candles, caplog, fault, words
+    live_stub, make_candles, caplog, fault, words, monkeypatch
 ):
     """STR-4, CLT-5, LIM-9."""
     import re
 
     live_stub.faults = [fault, fault] if fault == "drop" else [fault]
     frame, source = make_candles(2901, start="2025-01-20"), source_of(live_stub, live=True)
-    assert missing(source.columns(PAIR, TIMEFRAME, frame.iloc[:-1])).all()
+    with monkeypatch.context() as hasty:
+        if isinstance(fault, float):  # seconds that the answer takes
+            hasty.setattr(client, "LATEST_SECONDS", fault / 4)
+        assert missing(source.columns(PAIR, TIMEFRAME, frame.iloc[:-1])).all()
     (warning,) = warnings_of(caplog)
     assert re.search(words, warning)
     assert "No entries will be made" in warning
