@@ -21,6 +21,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # a fault of ours is a plain traceback, which is easier to send in
     help="Candlewright: Freqtrade strategies with forecasts from a served, versioned model.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
@@ -29,10 +30,11 @@ SEVERAL = ("--pairs", "--strategy", "--config")  # options that take one or more
 
 Datadir = Annotated[Path | None, typer.Option(help="Freqtrade data directory [default: USER_DATA/data/binance].")]
 Pairs = Annotated[list[str] | None, typer.Option(help="Pairs, such as BTC/USDT:USDT ETH/USDT:USDT.")]
-Port = Annotated[int | None, typer.Option(help="Port on 127.0.0.1 [default: the service's own].")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: the service's own].")]
 Foreground = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal; Ctrl-C ends it.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
 Line = Annotated[str | None, typer.Option(help="Model line, such as unified-15m [default: the only one].")]
+AnyLine = Annotated[str | None, typer.Option("--line", help="Model line, such as unified-15m [default: all].")]
 Operator = Annotated[str | None, typer.Option(help="Who answers for the move.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the move log.")]
 Rest = Annotated[list[str] | None, typer.Argument(help="More arguments for the program behind the verb, after `--`.")]
@@ -80,12 +82,12 @@ def setup() -> int:
     return run()
 
 
-WalkForward = Annotated[int, typer.Option(help="Versions in the chain, each valid for the period after it.")]
+WalkForward = Annotated[int, typer.Option(min=1, help="Versions in the chain, each valid for the period after it.")]
 Period = Annotated[str | None, typer.Option(help="Length of one such period, such as 31d.")]
 Until = Annotated[str | None, typer.Option(help="Ignore candles from this day on, such as 2025-10-01.")]
 Timeframe = Annotated[str, typer.Option(help="Timeframe of the candles.")]
 Profiles = Annotated[list[str] | None, typer.Option("--config", help="Profiles or YAML files, later ones win [base].")]
-Workers = Annotated[int, typer.Option(help="Trainings side by side, in processes of their own.")]
+Workers = Annotated[int, typer.Option(min=1, help="Trainings side by side, in processes of their own.")]
 
 
 @app.command()
@@ -101,7 +103,9 @@ def train(
     line: Annotated[str | None, typer.Option(help="Name of the model line [default: MODEL-TIMEFRAME].")] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow server or database [default: SQLite].")] = None,
     seed: Seed = 7,
-    inner_folds: Annotated[int, typer.Option(help="Inner folds that choose among the profile's candidates.")] = 0,
+    inner_folds: Annotated[
+        int, typer.Option(min=0, help="Inner folds that choose among the profile's candidates.")
+    ] = 0,
     workers: Workers = 1,
     ray_address: Annotated[str | None, typer.Option(help="Ray cluster for the trainings, HOST:PORT.")] = None,
 ) -> int:
@@ -135,9 +139,13 @@ def search(
     pairs: Pairs = None,
     timeframe: Timeframe = "15m",
     model: Annotated[str, typer.Option(help="unified (or patchtst), direction, mtst, policy.")] = "unified",
-    trials: Annotated[int, typer.Option(help="Trials that the study shall have; the same command goes on.")] = 20,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials that the study shall have; the same command goes on.")
+    ] = 20,
     workers: Workers = 1,
-    walk_forward: Annotated[int, typer.Option(help="Periods at the end that stay unread, as `train` judges.")] = 3,
+    walk_forward: Annotated[
+        int, typer.Option(min=1, help="Periods at the end that stay unread, as `train` judges.")
+    ] = 3,
     period: Period = None,
     until: Until = None,
     config: Profiles = None,
@@ -206,9 +214,9 @@ def train_policy(
     period: Period = None,
     until: Until = None,
     line: Annotated[str, typer.Option(help="Name of the model line.")] = "policy-15m",
-    steps: Annotated[int | None, typer.Option(help="Of each training [default: the config's].")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of each training [default: the config's].")] = None,
     seed: Seed = 7,
-    seeds: Annotated[int, typer.Option(help="Trainings of each version, to tell skill from luck.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each version, to tell skill from luck.")] = 1,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow server or database [default: SQLite].")] = None,
 ) -> int:
     """Train trading policies (PPO), log them in MLflow, judge and sign them; goes on after a kill."""
@@ -222,7 +230,7 @@ def train_policy(
 
 @app.command()
 def versions(
-    line: Line = None,
+    line: AnyLine = None,
     moves: Annotated[bool, typer.Option("--moves", help="The log: who moved which alias, when and why.")] = False,
     resign: Annotated[bool, typer.Option("--resign", help="Sign all again with the present key (rotation).")] = False,
 ) -> int:
@@ -284,9 +292,11 @@ def mlflow(port: Port = None, foreground: Foreground = False) -> int:
 def exchange(
     port: Port = None,
     foreground: Foreground = False,
-    datadir: Datadir = None,
-    pairs: Pairs = None,
-    days: Annotated[int, typer.Option(help="Days of synthetic candles.")] = 200,
+    datadir: Annotated[
+        Path | None, typer.Option(help="Freqtrade data directory to replay [default: a synthetic market].")
+    ] = None,
+    pairs: Annotated[list[str] | None, typer.Option(help="Pairs of a synthetic market, such as BTC/USDT:USDT.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Days of synthetic candles.")] = 200,
     seed: Seed = 7,
 ) -> int:
     """Start the simulated exchange on 127.0.0.1:8086: a synthetic market, or a data directory replayed."""
@@ -331,7 +341,9 @@ def backtest(
 
 @app.command()
 def freqtrade(
-    rest: Annotated[list[str], typer.Argument(help="The Freqtrade command, then, after `--`, its arguments.")],
+    rest: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="The Freqtrade command, then, after `--`, its arguments.")
+    ],
     mode: Annotated[str, typer.Option(help="futures or spot.")] = "futures",
     exchange: Annotated[str, typer.Option(help="sim or binance.")] = "sim",
 ) -> int:
@@ -418,14 +430,15 @@ def main(arguments: list[str] | None = None) -> int:
 def one_line(error) -> str:
     """Return a slip of the command line as one line with the nearest known word."""
     message = error.format_message().splitlines()[0]
-    if option := getattr(error, "option_name", None):
+    if (option := getattr(error, "option_name", None)) and error.ctx is not None and message.startswith("No such"):
         known = [name for parameter in error.ctx.command.params for name in parameter.opts if name.startswith("--")]
         return f"no option {option}; the nearest known one is {nearest(option, known)}"
     if message.startswith("No such command"):
         verb = message.split("'")[1]
         known = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
         return f"no verb {verb}; the nearest known one is {nearest(verb, known)} (`tools/start.sh help` lists them)"
-    return message
+    verb = error.ctx.info_name if error.ctx is not None and error.ctx.parent is not None else ""
+    return f"{message.rstrip('.')} (see `tools/start.sh help{' ' + verb if verb else ''}`)"
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -46,6 +46,23 @@ def test_a_wrong_value_is_one_line(capsys):
     assert "integer" in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--user-data"], "'--user-data' requires an argument"),
+        (["train", "--seed"], "'--seed' requires an argument"),
+        (["serve", "--port", "0"], "greater than or equal to 1 (see `tools/start.sh help serve`)"),
+        (["serve", "--port", "80000"], "less than or equal to 65535"),
+        (["train", "--walk-forward", "0"], "greater than or equal to 1"),
+        (["freqtrade"], "Missing argument 'COMMAND' (see `tools/start.sh help freqtrade`)"),
+    ],
+)
+def test_a_value_that_is_missing_or_impossible_is_one_line(capsys, arguments, expected):
+    code, line = slip(capsys, *arguments)
+    assert code == 2
+    assert expected in line
+
+
 def test_a_missing_data_directory_says_how_to_fill_it(capsys, tmp_path):
     code, line = slip(capsys, "train", "--datadir", str(tmp_path / "nothing"))
     assert code == 2

@@ -11,6 +11,7 @@ from nn.registry.manifest import ManifestDraft, load_aliases, write_version
 from nn.registry.moves import read_moves
 from nn.registry.promotion import publish
 from tools.__main__ import main
+from tools.commands.doctor import check_registry
 from tools.commands.registry import after_training, promote_line
 from tools.errors import UserError
 from tools.home import Home
@@ -139,3 +140,19 @@ def test_a_rotated_key_signs_all_again(home, capsys, monkeypatch):
     capsys.readouterr()
     assert main(["versions"]) == 0
     assert "refused" not in capsys.readouterr().out
+
+
+def test_the_doctor_tells_a_line_without_a_champion_from_a_damaged_one(home):
+    """A line that was just trained is whole: what it lacks is a decision."""
+    (finding,) = check_registry(home)
+    assert finding.level == "warning"
+    assert "2 versions, signatures good; no champion" in finding.sentence
+    assert finding.remedy == f"tools/start.sh promote --line {LINE}"
+    promote_line(home, LINE, "anna", "a test")
+    (finding,) = check_registry(home)
+    assert finding.level == "good"
+    oldest = min(path for path in (home.registry / LINE).iterdir() if path.is_dir())
+    (oldest / "weights.safetensors").write_bytes(b"other")
+    (finding,) = check_registry(home)
+    assert finding.level == "failure"
+    assert oldest.name in finding.sentence

@@ -7,7 +7,9 @@ as the backtest, on free ports; a service that start.sh already runs is used as 
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -85,6 +87,9 @@ def run_backtests(
 
     With `freqtrade_log`, Freqtrade's own words go there and not to the terminal.
     """
+    if "--strategy-path" not in rest:
+        for name in strategies:
+            require_strategy(home, name)
     overrides: dict[str, Any] = {"strategy_path": str(home.root / "strategies")}
     if pairs:
         overrides["exchange"] = {"pair_whitelist": list(pairs)}
@@ -108,13 +113,38 @@ def run_backtests(
             say(f"freqtrade backtesting {name}")
             began = time.monotonic()
             environment["CANDLEWRIGHT_FORECAST_LOG"] = str(log)
+            before = last_result(home)
             code = run_freqtrade(home, "backtesting", config, [*argv, *rest], freqtrade_log, environment)
-            if code:
-                say(f"[red]freqtrade backtesting {name} ended with exit code {code}[/red]; its own words are above")
+            result = last_result(home)
+            if code or result is None or result == before:  # Freqtrade ends with 0 after options that it refuses
+                why = f"ended with exit code {code}" if code else "ended without a result"
+                words = f"in {freqtrade_log}" if freqtrade_log else "above"
+                say(f"[red]freqtrade backtesting {name} {why}[/red]; its own words are {words}")
                 continue
             say(f"{name}: backtest done in {time.monotonic() - began:.0f} s")
-            done.append(write_report(home, name, newest_result(home), datadir, log))
+            if log.exists():
+                log.rename(forecast_log(home, result))
+            done.append(write_report(home, name, result, datadir))
     return done
+
+
+def require_strategy(home: Home, name: str) -> None:
+    """Refuse a strategy that neither this project nor the user's own folder has, before anything is started.
+
+    Raises
+    ------
+    UserError
+        The message names the nearest one.
+    """
+    folders = (home.root / "strategies", home.user_data / "strategies")
+    texts = [path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py")]
+    known = [found for text in texts for found in re.findall(r"^class (\w+)\(", text, re.MULTILINE)]
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, 1, 0.0)
+        raise UserError(
+            f"--strategy {name}: no such strategy in {folders[0]} or {folders[1]}; the nearest is {nearest[0]}; "
+            "one that lies elsewhere is found by `-- --strategy-path FOLDER`"
+        )
 
 
 def lines_of(home: Home, strategy: str) -> set[str]:
@@ -168,46 +198,53 @@ def wait_for_model(home: Home, service: Running, wanted: set[str], seconds: floa
         time.sleep(0.25)
 
 
-def newest_result(home: Home) -> Path:
-    """Return the backtest result that Freqtrade wrote last.
+def last_result(home: Home) -> Path | None:
+    """Return the backtest result that Freqtrade wrote last, None if there is none."""
+    folder = home.user_data / "backtest_results"
+    try:
+        return folder / json.loads((folder / ".last_result.json").read_text())["latest_backtest"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def forecast_log(home: Home, result: Path) -> Path:
+    """Return where the forecasts that a backtest was given are written down, if it asked for any."""
+    return home.logs / f"forecasts-{result.stem.removeprefix('backtest-result-')}.jsonl"
+
+
+def write_report(home: Home, strategy: str | None, result: Path, datadir: Path, out: Path | None = None) -> Backtest:
+    """Write the HTML page and its JSON beside each other and return where; without a name, of the result's strategy.
 
     Raises
     ------
     UserError
-        If there is none.
+        If it cannot be written; the report has told why.
     """
-    folder = home.user_data / "backtest_results"
-    try:
-        return folder / json.loads((folder / ".last_result.json").read_text())["latest_backtest"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{folder}: no backtest result to report ({error}); run `tools/start.sh backtest` first"
-        ) from None
-
-
-def write_report(home: Home, strategy: str, result: Path, datadir: Path, log: Path | None) -> Backtest:
-    """Write the HTML page and its JSON beside each other and return where."""
-    folder = home.user_data / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{strategy}-{result.stem.removeprefix('backtest-result-')}.html"
+    name = f"{strategy or 'report'}-{result.stem.removeprefix('backtest-result-')}.html"
+    page = out or home.user_data / "reports" / name
+    page.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "tools.report", str(result), "--datadir", str(datadir)]
     argv += ["--out", str(page), "--json", str(page.with_suffix(".json"))]
-    argv += ["--forecast-log", str(log)] if log is not None and log.exists() else []
+    argv += ["--strategy", strategy] if strategy else []
+    argv += ["--forecast-log", str(log)] if (log := forecast_log(home, result)).exists() else []
     code = subprocess.run(argv, env=home.child_environment(), cwd=home.root, stdout=sys.stderr, check=False).returncode
     if code:
         raise UserError(f"the report on {result} could not be written (exit code {code}); its own words are above")
     say(f"report: {page}")
-    return Backtest(strategy, result, page, json.loads(page.with_suffix(".json").read_text()))
+    summary = json.loads(page.with_suffix(".json").read_text())
+    return Backtest(summary["run"]["strategy"], result, page, summary)
 
 
 def report_again(result: Path | None, datadir: Path | None, out: Path | None) -> int:
     """`report`: write the page of an older result, or of the newest."""
     home = Home.find()
     home.make()
-    chosen = result or newest_result(home)
+    chosen = result.absolute() if result else last_result(home)
+    if chosen is None:
+        raise UserError(
+            f"{home.user_data / 'backtest_results'}: no backtest result; `tools/start.sh backtest` makes one"
+        )
     if not chosen.exists():
         raise UserError(f"{chosen}: no such backtest result")
-    done = write_report(home, "report", chosen, data_directory(home, datadir), None)
-    page = done.report if out is None else done.report.rename(out)
-    print(page)
+    print(write_report(home, None, chosen, data_directory(home, datadir), out and out.absolute()).report)
     return 0

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.home import Home
+from tools.home import VARIABLES, Home
 from tools.ports import holder, is_free
 from tools.services import DEFAULT_PORTS, all_running
 
@@ -98,7 +98,7 @@ def check_packages(home: Home) -> Iterator[Finding]:
 
 
 def check_secrets(home: Home) -> Iterator[Finding]:
-    for variable, name in (("CANDLEWRIGHT_MODEL_KEY", "model"), ("CANDLEWRIGHT_API_KEY", "service")):
+    for name, variable in VARIABLES.items():
         subject = f"{name} key"
         if value := os.environ.get(variable):
             long_enough = len(value) >= SECRET_LENGTH
@@ -206,20 +206,26 @@ def check_registry(home: Home) -> Iterator[Finding]:
     from nn.registry.manifest import ModelRefused, load_aliases, load_version
 
     for line in lines:
+        verb = "train-policy" if line.name.startswith("policy-") else "train"
         try:
             keys = read_keys(home.child_environment())
             aliases = load_aliases(line, keys)
-            champion = aliases.aliases["champion"]
-            manifest = load_version(line / champion, keys).manifest
-        except (ModelRefused, KeyProblem, KeyError, OSError) as error:
-            yield Finding("registry", "failure", f"{line.name}: {error}", "tools/start.sh train writes a new chain")
+            champion = aliases.aliases.get("champion")
+            for version in {*aliases.chain, *aliases.aliases.values()}:
+                load_version(line / version, keys)
+        except (ModelRefused, KeyProblem, OSError) as error:
+            yield Finding("registry", "failure", f"{line.name}: {error}", f"tools/start.sh {verb} writes a new chain")
             continue
-        yield Finding(
-            "registry",
-            "good",
-            f"{line.name}: {len(aliases.chain)} versions, champion {champion}, "
-            f"valid from {manifest.valid_from}, signature good",
-        )
+        found = f"{line.name}: {len(aliases.chain)} versions, signatures good"
+        if champion is None:
+            yield Finding(
+                "registry",
+                "warning",
+                f"{found}; no champion: a backtest works, the newest candle gets no answer",
+                f"tools/start.sh promote --line {line.name}",
+            )
+        else:
+            yield Finding("registry", "good", f"{found}, champion {champion}")
 
 
 def check_clock(home: Home) -> Iterator[Finding]:

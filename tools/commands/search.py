@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.children import run_child
-from tools.commands.train import data_directory
+from tools.commands.train import data_directory, profile
 from tools.home import Home
 
 
@@ -29,10 +29,10 @@ def search(
     argv = [sys.executable, "-m", "nn.search", "--datadir", str(data_directory(home, datadir))]
     argv += ["--registry", str(home.registry), "--out", str(home.user_data / "search")]
     argv += ["--trials", str(trials), "--workers", str(workers)]
-    for profile in config or []:
-        argv += ["--config", profile]
+    for word in config or []:
+        argv += ["--config", profile(word)]
     for name, value in options.items():
-        argv += [f"--{name}", value] if value else []
+        argv += [f"--{name}", profile(value) if name == "space" else value] if value else []
     argv += ["--train"] if train else []
     argv += [*rest, *(["--pairs", *pairs] if pairs else [])]
     # Addresses may hold passwords: they go by the environment, which no process list shows.

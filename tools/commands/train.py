@@ -43,6 +43,11 @@ def data_directory(home: Home, datadir: Path | None) -> Path:
     return chosen
 
 
+def profile(word: str) -> str:
+    """Return a profile's name as it is, and a file as the caller's folder has it: trainers run in the clone."""
+    return str(Path(word).absolute()) if word.endswith((".yaml", ".yml")) else word
+
+
 @dataclass(frozen=True)
 class Training:
     """What is asked of the trainer; None leaves its own default."""
@@ -93,8 +98,8 @@ def command(asked: Training, datadir: Path, model: str) -> list[str]:
     argv = [sys.executable, "-m", "nn.forecast.train", "--model", model, "--datadir", str(datadir)]
     argv += ["--timeframe", asked.timeframe, "--walk-forward", str(asked.walk_forward), "--seed", str(asked.seed)]
     argv += ["--inner-folds", str(asked.inner_folds), "--workers", str(asked.workers)]
-    for profile in asked.config or ["base"]:
-        argv += ["--config", profile]
+    for word in asked.config or ["base"]:
+        argv += ["--config", profile(word)]
     for option in ("period", "until", "line", "ray_address"):
         value = getattr(asked, option)
         argv += [f"--{option.replace('_', '-')}", value] if value else []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tools.children import run_child
 from tools.commands.registry import after_training
-from tools.commands.train import data_directory
+from tools.commands.train import data_directory, profile
 from tools.home import Home
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def train_policy(asked: PolicyTraining) -> int:
 def command(asked: PolicyTraining, datadir: Path) -> list[str]:
     """Return the trainer's command line."""
     argv = [sys.executable, "-m", "nn.policy.train", "--datadir", str(datadir)]
-    for name in asked.config or ():
-        argv += ["--config", name]
+    for word in asked.config or ():
+        argv += ["--config", profile(word)]
     for option in ("walk_forward", "period", "until", "line", "steps", "seed", "seeds"):
         value = getattr(asked, option)
         argv += [] if value is None else [f"--{option.replace('_', '-')}", str(value)]

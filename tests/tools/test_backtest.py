@@ -1,0 +1,58 @@
+"""`backtest` reports what Freqtrade has just done, or says that it did nothing; real Freqtrade, no market asked."""
+
+import json
+
+import pytest
+
+from tools.commands.backtest import forecast_log, last_result, require_strategy, run_backtests
+from tools.errors import UserError
+from tools.home import Home
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CANDLEWRIGHT_USER_DATA", str(tmp_path / "user_data"))
+    home = Home.find()
+    home.make()
+    return home
+
+
+def test_a_strategy_that_is_nowhere_is_refused_with_the_nearest_one(home):
+    with pytest.raises(UserError, match=r"--strategy NNPredicter: .* the nearest is NNPredictor;"):
+        require_strategy(home, "NNPredicter")
+    require_strategy(home, "NNPredictor")
+
+
+def test_a_strategy_in_the_user_s_own_folder_is_known(home):
+    with pytest.raises(UserError, match="Mine"):
+        require_strategy(home, "Mine")
+    (home.user_data / "strategies").mkdir()
+    (home.user_data / "strategies" / "mine.py").write_text("class Mine(IStrategy):\n    pass\n")
+    require_strategy(home, "Mine")
+
+
+def test_an_older_result_is_not_reported_as_the_new_one(home, capfd):
+    """Freqtrade 2026.9 ends with exit code 0 after an option that it does not know."""
+    folder = home.user_data / "backtest_results"
+    folder.mkdir()
+    (folder / ".last_result.json").write_text(json.dumps({"latest_backtest": "backtest-result-old.zip"}))
+    assert last_result(home) == folder / "backtest-result-old.zip"
+    rest = ["--nosuch"]
+    done = run_backtests(home, ["TrendFollower"], None, home.user_data / "data", None, None, "futures", "binance", rest)
+    said = capfd.readouterr().err
+    assert done == []
+    assert "TrendFollower ended without a result" in " ".join(said.split())
+    assert "--nosuch" in said  # Freqtrade's own words
+    assert not (home.user_data / "reports").exists()
+
+
+def test_without_a_result_there_is_none(home):
+    assert last_result(home) is None
+    (home.user_data / "backtest_results").mkdir()
+    (home.user_data / "backtest_results" / ".last_result.json").write_text("{")
+    assert last_result(home) is None
+
+
+def test_the_forecasts_of_a_result_are_named_after_it(home):
+    found = forecast_log(home, home.user_data / "backtest_results" / "backtest-result-2026-11-21_20-00-00.zip")
+    assert found == home.logs / "forecasts-2026-11-21_20-00-00.jsonl"
