@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 
 
+def wait_for(path):
+    """Return once the file is there; the limit only ends a test that waits for what never comes."""
+    end = time.monotonic() + 120
+    while not Path(path).exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
 def square(task):
+    if "wait_for" in task:
+        wait_for(task["wait_for"])
     time.sleep(task.get("wait_s", 0))
     return {"square": task["x"] ** 2, "pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
 

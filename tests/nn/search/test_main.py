@@ -55,7 +55,7 @@ def interrupt(argv, database):
     with subprocess.Popen(
         [sys.executable, "-m", "nn.search", *argv], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
     ) as process:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not finished(database):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < end, "no trial was finished"
@@ -63,8 +63,8 @@ def interrupt(argv, database):
         children = psutil.Process(process.pid).children(recursive=True)
         assert children
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers hear it, too
-        said = process.communicate(timeout=60)[1]
-        assert psutil.wait_procs(children, timeout=20)[1] == []
+        said = process.communicate(timeout=120)[1]
+        assert psutil.wait_procs(children, timeout=120)[1] == []
         return process.returncode, said
 
 

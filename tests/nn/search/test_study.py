@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -81,12 +82,23 @@ import os, signal, sys, time
 from nn.search.space import Space
 from nn.search.study import StudyOptions, open_study
 def objective(asked):
-    time.sleep(1.5)  # a heartbeat and half: until the first has been written nobody can tell that a worker died
     print(asked.number, flush=True)
     time.sleep(600)
 open_study(StudyOptions("study", sys.argv[1], Space.model_validate_json(sys.argv[2]), 7, 4, {"config": "a"}, 1,
                         sys.argv[3])).run(objective, 1, "dead")
 """
+
+
+def heartbeats(storage, change=None):
+    """Return how many heartbeats the database holds, once they are set back by an hour if that is wanted."""
+    with closing(sqlite3.connect(storage.removeprefix("sqlite:///"), timeout=120)) as connection, connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        table, earlier = "random_trials", "heartbeat - 3600"
+        if table not in tables:
+            table, earlier = "trial_heartbeats", "datetime(heartbeat, '-1 hour')"
+        if change == "set back":
+            connection.execute(f"UPDATE {table} SET heartbeat = {earlier}")
+        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
 @pytest.mark.slow
@@ -95,8 +107,11 @@ def test_the_trial_of_a_killed_worker_is_tried_again_with_its_parameters_and_see
     worker = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     with worker:
         assert worker.stdout.readline() == "0\n"
+        while not heartbeats(options.storage):  # until the first has been written nobody can tell that a worker died
+            assert worker.poll() is None
+            time.sleep(0.05)
         worker.kill()
-    time.sleep(6)  # more than four heartbeats of a second; SQLite's clock has whole seconds
+    assert heartbeats(options.storage, "set back") == 1
     study = open_study(options)
     study.run(parabola, 2, "alive")
     study.run(parabola, 3, "another")
