@@ -106,13 +106,12 @@ class ForecastApp:
                 ((found, reply, pieces),) = await to_thread.run_sync(
                     answer_together, (job,), limiter=self.live_places, abandon_on_cancel=True
                 )
-        self.metrics.latency.observe(time.perf_counter() - started)
-        self.metrics.requests.labels(path[1:]).inc()
+        timing = self.metrics.answered(path[1:], started)
         self.metrics.count_signals(reply.signal, reply.probability, asked.live, self.now())
         if not asked.live:
-            return Pieces(pieces, kind, self.settings.reply_timeout_s, self.live_places)
+            return Pieces(pieces, kind, self.settings.reply_timeout_s, self.live_places, timing)
         afterwards = BackgroundTask(self.after, asked, lines, found)  # runs once the answer has been sent
-        return Response(b"".join(pieces), media_type=kind, background=afterwards)
+        return Response(b"".join(pieces), media_type=kind, headers=timing, background=afterwards)
 
     async def after(self, asked: Question, lines: tuple[Line, ...], found: tuple[Forecasts, ...]) -> None:
         """Hand a live answer that has gone out to those who only look on."""

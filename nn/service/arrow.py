@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -203,6 +204,7 @@ def _first_line(error: BaseException) -> str:
 def write_arrow(asked: Question, reply: Reply) -> Iterator[bytes]:
     """Yield the answer as an Arrow stream, piece by piece: a row per candle, null where there is no number or word."""
     metadata = {"schema_version": "1", "timeframe": asked.timeframe} | reply.digests
+    metadata["versions"] = orjson.dumps(reply.versions).decode()
     columns: dict[str, Words | NDArray[np.generic]] = {}
     if asked.by_pair:
         columns["pair"] = Words(reply.block, tuple(block.pair for block in asked.blocks))

@@ -118,14 +118,20 @@ def operation(path: str, endpoint: Endpoint, method: str) -> Json:
     asks = bool(endpoint.content_types)
     statuses = OF_EVERY + OF_KEYED * endpoint.keyed + OF_QUESTIONS * asks + OF_OTHERS.get(path, ())
     errors = {str(status): error_answer(status, method) for status in sorted(statuses)}
+    good = {"description": "The answer"} | content(answers(path), method)
     described: Json = {
         "operationId": f"{method.lower()}_{path[1:]}",
         "summary": SUMMARIES[path],
-        "responses": {"200": {"description": "The answer"} | content(answers(path), method), **errors},
+        "responses": {"200": good, **errors},
         "security": [{"key": []}] if endpoint.keyed else [],
     }
     if asks:
         binary: Json = {"description": "an Arrow IPC stream, as the schema of the JSON form says"}
+        timing: Json = {
+            "schema": {"type": "string"},
+            "description": "answer;dur= and the ms from body read to answer found",
+        }
+        described["responses"] = {"200": good | {"headers": {"Server-Timing": timing}}, **errors}
         described["requestBody"] = {
             "required": True,
             "content": {JSON: {"schema": reference(REQUESTS[path])}, ARROW: {"schema": binary}},

@@ -8,6 +8,7 @@ version of each line; it is known only where both lines scored the candle (ENS-1
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,8 @@ from ..data.target_table import ACTIONS, DIRECTIONS
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from .decision import DECISION_COLUMNS, DISAGREE, SIGNAL_HORIZON, SIGNALS, decide
 from .scoring import NONE, NOT_FINITE, Forecasts
-from .versions import Line
+from .policy.served import ServedPolicy
+from .versions import Line, ServedVersion
 
 CLASSES = {  # what counts as the signal of a single line, in the order BUY, SELL, HOLD
     UNIFIED_PATCHTST: tuple(f"best_action_{action}" for action in ACTIONS),
@@ -44,6 +46,7 @@ class Reply:
     open_ms: NDArray[np.int64]
     columns: dict[str, Words | NDArray[np.float32]]
     digests: dict[str, str]  # what an answer over history may be cached under
+    versions: list[dict[str, str]]  # of those that the rows name: version, valid_from, feature_digest (SRV-5)
     signal: NDArray[np.integer]  # of the candles that have one, 0 BUY, 1 SELL, 2 HOLD
     probability: NDArray[np.float32]  # of that signal
 
@@ -61,7 +64,24 @@ def forecast_reply(found: Forecasts, line: Line) -> Reply:
     columns |= {name: found.values[:, index] for index, name in enumerate(found.columns)}
     classes = classes_of(found, line.kind)[found.scored]
     digests = {"chain_digest": line.chain_digest}
-    return Reply(found.block, found.open_ms, columns, digests, classes.argmax(1), classes.max(1))
+    told = described(found.version, found.versions, line.versions)
+    return Reply(found.block, found.open_ms, columns, digests, told, classes.argmax(1), classes.max(1))
+
+
+def described(
+    codes: NDArray[np.int32], names: tuple[str, ...], of: Iterable[ServedVersion | ServedPolicy]
+) -> list[dict[str, str]]:
+    """Return what is told of the versions that `codes`, indices into `names`, stand for."""
+    known = {each.version: each for each in of}
+    made = [known[names[code]] for code in np.unique(codes) if code != NONE]
+    return [
+        {
+            "version": each.version,
+            "valid_from": f"{each.manifest.valid_from:%Y-%m-%dT%H:%M:%SZ}",
+            "feature_digest": each.feature_digest,
+        }
+        for each in made
+    ]
 
 
 def classes_of(found: Forecasts, kind: str) -> NDArray[np.float32]:
@@ -92,5 +112,10 @@ def decision_reply(found: tuple[Forecasts, ...], lines: tuple[Line, ...]) -> Rep
     }
     columns |= {name: decisions.values[:, index] for index, name in enumerate(DECISION_COLUMNS)}
     digests = {"chain_digest": lines[0].chain_digest, "direction_chain_digest": lines[1].chain_digest}
+    told = [
+        each
+        for line, found in zip(lines, (unified, direction), strict=True)
+        for each in described(found.version[known], found.versions, line.versions)
+    ]
     signal, probability = decisions.signal[known], decisions.signal_probability[known]
-    return Reply(unified.block, unified.open_ms, columns, digests, signal, probability)
+    return Reply(unified.block, unified.open_ms, columns, digests, told, signal, probability)

@@ -8,7 +8,7 @@ breaks off, because its time is over or a piece failed, lacks the last chunk of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response
@@ -29,10 +29,19 @@ class Pieces(Response):
         From the first piece to the last.
     limiter : CapacityLimiter
         Of the threads that make pieces.
+    headers : mapping, optional
+        More of them.
     """
 
-    def __init__(self, pieces: Iterator[bytes], media_type: str, limit_s: float, limiter: CapacityLimiter) -> None:
-        super().__init__(media_type=media_type)
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        media_type: str,
+        limit_s: float,
+        limiter: CapacityLimiter,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(media_type=media_type, headers=headers)
         del self.headers["content-length"]
         self.pieces, self.limit_s, self.limiter = pieces, limit_s, limiter
 

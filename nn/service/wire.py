@@ -185,4 +185,6 @@ def write_json(asked: Question, reply: Reply) -> bytes:
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     head = {"schema_version": 1, "pair": asked.blocks[0].pair, "timeframe": asked.timeframe}
-    return orjson.dumps(head | {"rows": rows}, option=orjson.OPT_SERIALIZE_NUMPY)  # which writes NaN as null
+    return orjson.dumps(
+        head | {"versions": reply.versions, "rows": rows}, option=orjson.OPT_SERIALIZE_NUMPY
+    )  # which writes NaN as null

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 from anyio import CapacityLimiter, to_thread
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -30,12 +31,13 @@ from ..wire import TIMEFRAME
 from ..wire import read_json as read_candles_json
 from ..wire import write_json as write_candles_json
 from .action import Actions, act, write_arrow, write_json
-from .question import ActionParameters, read_arrow, read_json
+from .question import ActionParameters, Observations, read_arrow, read_json
 from .rollout import rolled
 from .served import ServedPolicy
 
 if TYPE_CHECKING:
     from ..app import ForecastApp
+    from ..versions import Line
 
 FEW_ROWS = 64 << 10  # bytes of a body; a bot's one row takes a few kB
 LONGEST_PAUSE_S, PAUSE_S = 0.005, 0.0005  # of a rollout between steps, while live requests are in progress
@@ -62,27 +64,32 @@ class PolicyEndpoints:
         limit_s = app.settings.live_timeout_s if live else app.settings.bulk_timeout_s
         async with app.place(request, live, limit_s) as in_time:
             thread = self.one_by_one if live else app.live_places
-            content = await to_thread.run_sync(self.answer, kind, body, in_time, limiter=thread)
-        app.metrics.latency.observe(time.perf_counter() - started)
-        app.metrics.requests.labels("action").inc()
-        return Response(content, media_type=kind)
+            content, asked, line, found = await to_thread.run_sync(self.answer, kind, body, in_time, limiter=thread)
+        afterwards = None if line.challenger is None else BackgroundTask(self.after, asked, line, found)
+        return Response(  # what comes afterwards runs once the answer has been sent
+            content, media_type=kind, headers=app.metrics.answered("action", started), background=afterwards
+        )
 
-    def answer(self, kind: str, body: bytes, in_time: Callable[[], None]) -> bytes:
-        """Return the answer to a body; runs in a thread."""
+    async def after(self, asked: Observations, line: Line, found: Actions) -> None:
+        """Hand an action that has gone out to the challenger."""
+        self.app.challenger.offer_action(asked, line, found)
+
+    def answer(self, kind: str, body: bytes, in_time: Callable[[], None]) -> tuple[bytes, Observations, Line, Actions]:
+        """Return the answer to a body, and what was asked of which line and found; runs in a thread."""
         in_time()  # those that waited too long for the thread need no answer any more
         asked = read_arrow(body) if kind == ARROW else read_json(body)
-        champion = self.champion(asked.parameters.timeframe)
+        line, champion = self.champion(asked.parameters.timeframe)
         found = act(asked, champion, self.app.now() * 1000, self.app.settings.stale_after_bars)
         if (found.reason_codes < 0).any():
             self.app.metrics.last_success.set(self.app.now())
-        return encode(kind, asked.parameters, champion, found)
+        return encode(kind, asked.parameters, champion, found), asked, line, found
 
-    def champion(self, timeframe: str) -> ServedPolicy:
-        """Return the champion of the policy line of a timeframe; `Refused` with 503 or 409 where there is none."""
+    def champion(self, timeframe: str) -> tuple[Line, ServedPolicy]:
+        """Return the policy line of a timeframe and its champion; `Refused` with 503 or 409 where there is none."""
         line = self.app.shelf.line_of(timeframe, ACTOR_CRITIC)
         if line.champion is None:
             raise Refused(503, "no_model", f"model line {line.name} has no champion")
-        return line.champion
+        return line, line.champion
 
     async def rollout(self, request: Request) -> Response:
         app, kind = self.app, content_type(request.scope)
@@ -103,10 +110,9 @@ class PolicyEndpoints:
                 rolled, asked, chain, line.chain_digest, self.considerate(in_time),
                 limiter=app.live_places, abandon_on_cancel=True,
             )  # fmt: skip
-        app.metrics.latency.observe(time.perf_counter() - started)
-        app.metrics.requests.labels("rollout").inc()
+        timing = app.metrics.answered("rollout", started)
         pieces = write_candles_arrow(asked, reply) if kind == ARROW else iter((write_candles_json(asked, reply),))
-        return Pieces(pieces, kind, app.settings.reply_timeout_s, app.live_places)
+        return Pieces(pieces, kind, app.settings.reply_timeout_s, app.live_places, timing)
 
     def considerate(self, in_time: Callable[[], None]) -> Callable[[], None]:
         """Return what a rollout calls between steps: it lets live requests have the interpreter, for a while."""
@@ -124,7 +130,7 @@ class PolicyEndpoints:
         if len(asked) != 1 or asked[0][0] != "timeframe" or not re.fullmatch(TIMEFRAME.strip("^$"), asked[0][1]):
             raise bad_request("expected one parameter, timeframe, such as /observation?timeframe=15m")
         timeframe = asked[0][1]
-        champion = self.champion(timeframe)
+        _, champion = self.champion(timeframe)
         self.app.metrics.requests.labels("observation").inc()
         return Response(orjson.dumps(described(champion, timeframe)), media_type=JSON)
 

@@ -16,7 +16,7 @@ from ...data.timeframe import timeframe_ms
 from ...models.build import POLICY_COLUMNS
 from ...policy.play import AGENT, NOBODY, Played, rollout
 from ..errors import bad_request
-from ..reply import Reply, Words
+from ..reply import Reply, Words, described
 from ..scoring import GAP, NO_VERSION, NONE, NOT_FINITE, WARMUP, newest_allowed
 from ..wire import Question
 from .action import UNKNOWN_PAIR, WORDS
@@ -87,4 +87,5 @@ def reply_of(
     }
     columns |= {name: numbers[:, k] for k, name in enumerate((*POLICY_COLUMNS, "held_weight", *AGENT_NAMES))}
     no_signals = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-    return Reply(np.zeros(n, dtype=np.int32), opened, columns, {"chain_digest": chain_digest}, *no_signals)
+    told = described(by, tuple(each.version for each in chain), chain)
+    return Reply(np.zeros(n, dtype=np.int32), opened, columns, {"chain_digest": chain_digest}, told, *no_signals)

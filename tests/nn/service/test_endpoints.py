@@ -58,6 +58,34 @@ def test_arrow_and_json_say_the_same(serve, both_lines, kit, path):
     assert told == expected | ({b"direction_chain_digest": lines["direction"]} if path == "/predict" else {})
 
 
+@pytest.mark.parametrize("path", REPLIES)
+@pytest.mark.parametrize("as_of", ["each", "latest"])
+def test_every_item_of_a_reply_is_there(serve, both_lines, kit, path, as_of):
+    """SRV-5: who said it, since when it may and what it read, in both forms; the latency, which no equal answer repeats."""
+    ask, frame = serve(both_lines), kit.candles(230)
+    response = ask.json(frame, path, as_of=as_of)
+    rows, told = response.json()["rows"], response.json()["versions"]
+    named = {row[name] for row in rows for name in row if name in ("model_version", "direction_version")} - {None}
+    listed = {each["version"]: each for line in ask("GET", "/models").json()["lines"] for each in line["versions"]}
+    assert {each["version"] for each in told} == named
+    assert told == [{name: listed[each["version"]][name] for name in each} for each in told]
+    assert len(told) == (1 if as_of == "latest" else 2) * (2 if path == "/predict" else 1)
+    other = ask.arrow(kit.arrow_body(frame, as_of=as_of), path)
+    assert json.loads(kit.read_reply(other.content).schema.metadata[b"versions"]) == told
+    for each in (response, other):
+        name, milliseconds = each.headers["server-timing"].split(";dur=")
+        assert name == "answer"
+        assert 0 <= float(milliseconds) < 60_000
+    wanted = {
+        "/forecast": {"close_time", "direction_4h_up", "best_action_long", "future_return_4h", "max_drawdown_4h",
+                      "signal_strength", "risk_reward_ratio", "optimal_hold_time", "confidence_4h"},
+        "/direction": {"close_time", *DIRECTION_COLUMNS},
+        "/predict": {"close_time", "signal", "signal_probability", "stake_multiplier", "stop_long", "stop_short",
+                     "target_long", "target_short", "expected_return_4h"},
+    }  # fmt: skip
+    assert wanted[path] <= set(rows[-1])
+
+
 def test_a_decision_is_made_of_what_both_lines_say(serve, both_lines, kit):
     """ENS-1: the columns of /predict follow from the answers of /forecast and /direction, bit by bit."""
     ask, frame = serve(both_lines), kit.candles(400)

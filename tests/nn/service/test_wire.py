@@ -88,8 +88,11 @@ def test_the_arrow_reply_has_the_promised_schema(ask, kit):
     word = pa.dictionary(pa.int32(), pa.string())
     assert table.schema.types == [pa.timestamp("ms", tz="UTC"), word, word] + [pa.float32()] * len(FORECAST_COLUMNS)
     assert table.column_names == ["date", "model_version", "reason", *FORECAST_COLUMNS]
-    digest = ask("GET", "/models").json()["lines"][0]["chain_digest"]
+    [line] = ask("GET", "/models").json()["lines"]
+    digest, [version, *_] = line["chain_digest"], line["versions"]
+    told = [{name: version[name] for name in ("version", "valid_from", "feature_digest")}]
     assert table.schema.metadata == {
+        b"versions": orjson.dumps(told),
         b"schema_version": b"1",
         b"pair": b"BTC/USDT:USDT",
         b"timeframe": b"15m",
