@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ..data.target_table import ACTIONS, DIRECTIONS
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from .decision import DECISION_COLUMNS, DISAGREE, SIGNAL_HORIZON, SIGNALS, decide
-from .scoring import NONE, NOT_FINITE, Forecasts
 from .policy.served import ServedPolicy
+from .scoring import NONE, NOT_FINITE, Forecasts
 from .versions import Line, ServedVersion
 
 CLASSES = {  # what counts as the signal of a single line, in the order BUY, SELL, HOLD

@@ -61,7 +61,7 @@ def test_arrow_and_json_say_the_same(serve, both_lines, kit, path):
 @pytest.mark.parametrize("path", REPLIES)
 @pytest.mark.parametrize("as_of", ["each", "latest"])
 def test_every_item_of_a_reply_is_there(serve, both_lines, kit, path, as_of):
-    """SRV-5: who said it, since when it may and what it read, in both forms; the latency, which no equal answer repeats."""
+    """SRV-5: who said it, since when it may and what it read, in both forms; and the latency, apart."""
     ask, frame = serve(both_lines), kit.candles(230)
     response = ask.json(frame, path, as_of=as_of)
     rows, told = response.json()["rows"], response.json()["versions"]
