@@ -61,16 +61,15 @@ def test_a_reload_of_both_lines_drops_no_request_and_mixes_no_chains(server, hom
 
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(keep_asking) for _ in range(2)]
-        for seed in (10, 20, 30):
-            for line in LINES:
-                names = [home.add(bar, seed + bar, line) for bar in (150 + seed, 200 + seed)]
-                chains[line].append(set(names))
-                home.publish(*names, line=line)
-            newest = names[-1]
-            server.wait_for(
-                lambda newest=newest: answers and any(newest in each[2] for each in answers[-2:]), seconds=20
-            )
-        ended.set()
+        try:
+            for seed in (10, 20, 30):
+                for line in LINES:
+                    names = [home.add(bar, seed + bar, line) for bar in (150 + seed, 200 + seed)]
+                    chains[line].append(set(names))
+                    home.publish(*names, line=line)
+                server.wait_for(lambda new=names[-1]: any(new in each[2] for each in answers[-2:]))
+        finally:
+            ended.set()
         for each in asking:
             each.result()
     assert {code for code, *_ in answers} == {200}

@@ -120,19 +120,21 @@ def test_a_registry_is_picked_up_swapped_and_guarded_while_requests_run(start, r
 
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(keep_asking) for _ in range(2)]
-        second = registry.add(150, 1)
-        registry.publish(first, second)
-        server.wait_for(lambda: answers and answers[-1][1] == second)
+        try:
+            second = registry.add(150, 1)
+            registry.publish(first, second)
+            server.wait_for(lambda: answers and answers[-1][1] == second)
 
-        weights = registry.folder / "unified-15m" / second / "weights.safetensors"
-        content = bytearray(weights.read_bytes())
-        content[-1] ^= 1
-        weights.write_bytes(content)
-        registry.publish(first, second, champion=first)
-        server.wait_for(lambda: "keeps serving" in server.log.read_text())
-        asked = len(answers)
-        server.wait_for(lambda: len(answers) > asked + 4)
-        ended.set()
+            weights = registry.folder / "unified-15m" / second / "weights.safetensors"
+            content = bytearray(weights.read_bytes())
+            content[-1] ^= 1
+            weights.write_bytes(content)
+            registry.publish(first, second, champion=first)
+            server.wait_for(lambda: "keeps serving" in server.log.read_text())
+            asked = len(answers)
+            server.wait_for(lambda: len(answers) > asked + 4)
+        finally:
+            ended.set()
         for each in asking:
             each.result()
     assert {code for code, _ in answers} == {200}
