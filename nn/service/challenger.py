@@ -1,7 +1,10 @@
 """The challenger answers the same live requests in shadow, after the answer has gone out (SRV-10).
 
-From: `app`, by way of a bounded queue that drops rather than waits. To: `shadow_store` and the metrics; never a client.
-One thread works while no live request is in progress, and pauses between batches when one comes.
+From: `app` and `policy.endpoints`, by way of a bounded queue that drops rather than waits. To: `shadow_store` and the
+metrics; never a client. One thread works while no live request is in progress, and pauses between batches.
+
+A policy answers in the champion's place: to its observation, with the account that it led. One that reads another
+observation cannot, since the rows were made with statistics that are not its own; that is counted.
 """
 
 from __future__ import annotations
@@ -12,13 +15,19 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..data.timeframe import timeframe_ms
 from .metrics import Metrics
+from .policy.action import Actions
+from .policy.question import Observations
 from .reply import classes_of
-from .scoring import Forecasts, score
+from .scoring import NONE, Forecasts, score
 from .shadow_store import Answers, ShadowStore
 from .versions import Line
 from .wire import Question
@@ -30,7 +39,15 @@ BUSY_S = 10.0  # a job that finds no pause for so long is dropped
 PAUSE_S = 0.005
 REMEMBERED = 4096  # candles that need no second answer, when many bots ask about the same one
 AGREEMENT_OVER = 500  # newest candles
-Job = tuple[Question, Line, Forecasts]
+Name = tuple[str, int, str, str]  # pair, opening of the candle in ms, champion, challenger
+
+
+class Job(NamedTuple):
+    """One question to the challenger of a line."""
+
+    line: Line
+    n_rows: int
+    answer: Callable[[], None]
 
 
 class Busy(Exception):
@@ -42,7 +59,7 @@ class Challenger:
         self.store, self.metrics, self.idle = store, metrics, idle
         self.jobs: queue.Queue[Job | None] = queue.Queue(queue_length)
         self.rows = 0  # that wait
-        self.answered: OrderedDict[tuple[str, int, str, str], None] = OrderedDict()
+        self.answered: OrderedDict[Name, None] = OrderedDict()
         self.agreed: dict[str, deque[bool]] = {}
         self.thread: threading.Thread | None = None
         self.lock = threading.Lock()
@@ -52,21 +69,34 @@ class Challenger:
         """Take a live request that has been answered; returns at once, whatever happens."""
         n_rows = sum(map(len, asked.blocks))
         for line, forecasts in zip(lines, found, strict=True):
-            if line.challenger is None or line.challenger is line.champion or not forecasts.scored.any():
-                continue
-            with self.lock:
-                if self.rows + n_rows > MAX_ROWS:
-                    self.metrics.shadow_dropped.labels("full").inc()
-                    continue
-                try:
-                    self.jobs.put_nowait((asked, line, forecasts))
-                except queue.Full:
-                    self.metrics.shadow_dropped.labels("full").inc()
-                    continue
-                self.rows += n_rows
-                if self.thread is None:
-                    self.thread = threading.Thread(target=self._work, name="challenger", daemon=True)
-                    self.thread.start()
+            if waits(line) and forecasts.scored.any():
+                self._put(Job(line, n_rows, partial(self._score, asked, line, forecasts)))
+
+    def offer_action(self, asked: Observations, line: Line, found: Actions) -> None:
+        """Take an action that has been answered; returns at once, whatever happens."""
+        if not waits(line) or asked.parameters.close_time is None or found.reason_codes[0] != NONE:
+            return
+        assert line.challenger is not None
+        assert line.champion is not None
+        if line.challenger.feature_digest != line.champion.feature_digest:
+            self.metrics.shadow_dropped.labels("layout").inc()
+            return
+        self._put(Job(line, len(asked.rows), partial(self._act, asked, line, found)))
+
+    def _put(self, job: Job) -> None:
+        with self.lock:
+            if self.rows + job.n_rows > MAX_ROWS:
+                self.metrics.shadow_dropped.labels("full").inc()
+                return
+            try:
+                self.jobs.put_nowait(job)
+            except queue.Full:
+                self.metrics.shadow_dropped.labels("full").inc()
+                return
+            self.rows += job.n_rows
+            if self.thread is None:
+                self.thread = threading.Thread(target=self._work, name="challenger", daemon=True)
+                self.thread.start()
 
     def close(self) -> None:
         """End the thread; what still waits is given up."""
@@ -84,9 +114,9 @@ class Challenger:
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None:
             with self.lock:
-                self.rows -= sum(map(len, job[0].blocks))
+                self.rows -= job.n_rows
             try:
-                self._answer(*job)
+                job.answer()
             except Busy:
                 self.metrics.shadow_dropped.labels("busy").inc()
             except (sqlite3.Error, OSError) as error:
@@ -96,18 +126,10 @@ class Challenger:
                 self.store_fails = True
             except Exception:
                 self.metrics.shadow_dropped.labels("failed").inc()
-                logger.exception("the challenger of %s failed on a request", job[1].name)
+                logger.exception("the challenger of %s failed on a request", job.line.name)
 
-    def _answer(self, asked: Question, line: Line, champion: Forecasts) -> None:
-        assert line.challenger is not None
-        kind, timeframe = line.kind, asked.timeframe
-        names = [
-            (asked.blocks[block].pair, int(opened), champion.versions[by], line.challenger.version)
-            for block, opened, by in zip(champion.block, champion.open_ms, champion.version, strict=True)
-        ]
-        fresh = champion.scored & np.array([name not in self.answered for name in names])
-        if not fresh.any():
-            return
+    def _pause(self) -> Callable[[], None]:
+        """Return what the work calls between batches: it waits while live requests are in progress, for a while."""
         end = time.monotonic() + BUSY_S
 
         def wait() -> None:
@@ -116,22 +138,67 @@ class Challenger:
                     raise Busy
                 time.sleep(PAUSE_S)
 
-        found = score((line.challenger,), asked.candles, asked.timeframe, line.columns, True, wait)
+        return wait
+
+    def _score(self, asked: Question, line: Line, champion: Forecasts) -> None:
+        assert line.challenger is not None
+        names = [
+            (asked.blocks[block].pair, int(opened), champion.versions[by], line.challenger.version)
+            for block, opened, by in zip(champion.block, champion.open_ms, champion.version, strict=True)
+        ]
+        fresh = champion.scored & np.array([name not in self.answered for name in names])
+        if not fresh.any():
+            return
+        found = score((line.challenger,), asked.candles, asked.timeframe, line.columns, True, self._pause())
         both = np.flatnonzero(fresh & found.scored)
         if not len(both):
             return
-        self.store.add(
-            Answers(kind, timeframe, *names[row], champion.values[row], found.values[row])  # pair, open, who said it
-            for row in both
-        )
+        same = classes_of(champion, line.kind)[both].argmax(1) == classes_of(found, line.kind)[both].argmax(1)
+        rows = ((names[row], champion.values[row], found.values[row]) for row in both)
+        self._keep(line.kind, asked.timeframe, rows, same)
+
+    def _act(self, asked: Observations, line: Line, champion: Actions) -> None:
+        """Answer the first row: all of them are of one candle, and bots ask one."""
+        assert line.challenger is not None
+        assert line.champion is not None
+        policy, parameters = line.challenger.policy, asked.parameters
+        close_ms = parameters.close_time
+        assert close_ms is not None
+        opened = close_ms - timeframe_ms(parameters.timeframe)
+        name = (parameters.pair, opened, line.champion.version, line.challenger.version)
+        if name in self.answered or line.challenger.valid_from_ms > close_ms:
+            return
+        self._pause()()
+        with np.errstate(all="ignore"):
+            found, _ = policy.columns(asked.rows[:1])
+        if not np.isfinite(found).all():
+            return
+        apart = abs(float(found[0, 0]) - float(champion.columns[0, 0]))
+        same = np.array([apart <= line.champion.manifest.environment.dead_band])
+        self._keep(line.kind, parameters.timeframe, [(name, champion.columns[0], found[0])], same)
+
+    def _keep(
+        self,
+        kind: str,
+        timeframe: str,
+        rows: Iterable[tuple[Name, NDArray[np.float32], NDArray[np.float32]]],
+        same: NDArray[np.bool_],
+    ) -> None:
+        """Store what champion and challenger said, and measure on how many candles they agree."""
+        kept = list(rows)
+        self.store.add(Answers(kind, timeframe, *name, said, other) for name, said, other in kept)
         self.store_fails = False
-        for row in both:
-            self.answered[names[row]] = None
+        for name, _, _ in kept:
+            self.answered[name] = None
         while len(self.answered) > REMEMBERED:
             self.answered.popitem(last=False)
-        same = classes_of(champion, kind)[both].argmax(1) == classes_of(found, kind)[both].argmax(1)
         recent = self.agreed.setdefault(kind, deque(maxlen=AGREEMENT_OVER))
         recent.extend(same.tolist())
-        self.metrics.shadow_scored.labels(kind).inc(len(both))
+        self.metrics.shadow_scored.labels(kind).inc(len(kept))
         self.metrics.shadow_disagreements.labels(kind).inc(int((~same).sum()))
         self.metrics.shadow_agreement.labels(kind).set(sum(recent) / len(recent))
+
+
+def waits(line: Line) -> bool:
+    """Tell whether a line has a challenger besides its champion."""
+    return line.challenger is not None and line.champion is not None and line.challenger is not line.champion

@@ -1,7 +1,8 @@
 """Sets challenger beside champion on what happened: `python -m nn.service.shadow --datadir user_data/data/binance`.
 
 From: the answers that `challenger` kept, and candles that came after. To: a table on stdout. Only candles that both
-versions answered live are counted, and only those whose next four hours are known.
+versions answered live are counted, and only those whose next four hours are known. Of policies it shows the weights
+that they wanted; both saw the account that the champion led, so this is no account of the challenger's own.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 from ..data.candles import BadCandles, read_candles
 from ..data.target_table import DIRECTION_COLUMNS, DOWN, FORECAST_COLUMNS, ROUND_TRIP_COST, TARGET_NAMES, UP
 from ..data.targets import make_targets
-from ..models.build import DIRECTION
+from ..models.build import ACTOR_CRITIC, DIRECTION, POLICY_COLUMNS
 from .decision import SIGNAL_HORIZON
 from .shadow_store import Answers, ShadowStore
 
 RETURN, CLASS = (TARGET_NAMES.index(f"{name}_{SIGNAL_HORIZON}") for name in ("future_return", "direction"))
 HEAD = f"{'version':<42} {'role':<10} {'candles':>8} {'ic_4h':>8} {'hits_4h':>8} {'trades':>7} {'net/trade':>10}"
+POLICY_HEAD = f"{'version':<42} {'role':<10} {'candles':>8} {'ic_4h':>8} {'weight':>8} {'gross_4h':>10}"
 Floats = NDArray[np.float64]
 
 
@@ -56,13 +58,20 @@ def report(answers: Iterable[Answers], datadir: str | Path) -> list[str]:
     for each in answers:
         duels[each.champion, each.challenger].append(each)
     outcomes = Outcomes(datadir)
-    lines = [HEAD]
-    for (champion, challenger), mine in duels.items():
+    lines: list[str] = []
+    for (champion, challenger), mine in sorted(duels.items(), key=lambda duel: duel[1][0].kind == ACTOR_CRITIC):
+        head = POLICY_HEAD if mine[0].kind == ACTOR_CRITIC else HEAD
+        lines += [] if head in lines else [head]
         happened = np.array([outcomes.of(each) for each in mine])  # (N, 2): return, class
         known = np.isfinite(happened).all(1)
         for version, role in ((champion, "champion"), (challenger, "challenger")):
             rows = np.array([getattr(each, f"{role}_row") for each in mine], dtype=np.float64)
-            lines.append(f"{version:<42} {role:<10} " + figures(rows[known], mine[0].kind, *happened[known].T))
+            said = (
+                weights_beside(rows[known, POLICY_COLUMNS.index("target_weight")], happened[known, 0])
+                if mine[0].kind == ACTOR_CRITIC
+                else figures(rows[known], mine[0].kind, *happened[known].T)
+            )
+            lines.append(f"{version:<42} {role:<10} " + said)
     return lines
 
 
@@ -98,6 +107,12 @@ def figures(rows: Floats, kind: str, change: Floats, happened: Floats) -> str:
     per_trade = net.mean() if traded.any() else np.nan
     ic = rank_correlation(expected, change)
     return f"{len(rows):>8} {ic:>8.3f} {hits:>8.1%} {traded.sum():>7} {per_trade:>10.3%}"
+
+
+def weights_beside(weights: Floats, change: Floats) -> str:
+    """Return candles, rank correlation, mean weight and mean of weight x return of the next 4 hours, before costs."""
+    mean, gross = (weights.mean(), (weights * change).mean()) if len(weights) else (np.nan, np.nan)
+    return f"{len(weights):>8} {rank_correlation(weights, change):>8.3f} {mean:>8.3f} {gross:>10.3%}"
 
 
 def rank_correlation(a: Floats, b: Floats) -> float:
