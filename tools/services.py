@@ -1,7 +1,8 @@
 """Background services: started once, found again through a pid file, stopped only if we started them.
 
 From: argument lists of `tools.commands`. To: `user_data/run/NAME.json` (pid, creation time, port) and
-`user_data/logs/NAME.log`. A pid file whose process is gone, or whose pid belongs to another process by now, is stale.
+`user_data/logs/KIND.log`; a service of a backtest is named KIND-PORT. A pid file whose process is gone, or whose pid
+belongs to another process by now, is stale.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def start(
         raise UserError(f"port {port} for {name} is taken by {holder(port)}; stop that, or choose another with --port")
     home.logs.mkdir(parents=True, exist_ok=True)
     home.run.mkdir(parents=True, exist_ok=True)
-    log = home.logs / f"{name}.log"
+    log = home.logs / f"{name.split('-')[0]}.log"  # one file per kind, those of a backtest's own services too
     with open(log, "ab") as output:
         process = subprocess.Popen(
             list(command),

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.commands.train import DOWNLOAD
 from tools.home import VARIABLES, Home
 from tools.ports import holder, is_free
 from tools.services import DEFAULT_PORTS, all_running
@@ -173,7 +174,7 @@ def check_data(home: Home) -> Iterator[Finding]:
             "data",
             "warning",
             f"no 15m candles in {folder}",
-            "tools/start.sh freqtrade download-data --exchange binance -- --days 365 --timeframes 15m",
+            DOWNLOAD,
         )
         return
     from nn.data.candles import BadCandles, list_pairs, read_candles
