@@ -108,7 +108,7 @@ def test_a_pid_file_cut_short_by_a_crash_is_forgotten(home, content):
 def test_a_killed_service_is_noticed(home):
     started = serve(home)
     services.CHILDREN[started.pid].kill()
-    services.CHILDREN[started.pid].wait(10)
+    services.CHILDREN[started.pid].wait(120)
     assert services.running(home, "exchange") is None
     assert serve(home).ready()
 

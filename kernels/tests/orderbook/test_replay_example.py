@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "market_maker.py"
 def run(capture):
     """Return the numbers of the last line that the example prints."""
     done = subprocess.run(
-        [sys.executable, EXAMPLE, capture, "BTCUSDT", "0.1", "0.001"], capture_output=True, text=True, timeout=60
+        [sys.executable, EXAMPLE, capture, "BTCUSDT", "0.1", "0.001"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     words = done.stdout.splitlines()[-1].split()

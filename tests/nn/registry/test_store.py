@@ -42,7 +42,7 @@ def test_two_trainings_that_begin_at_once_make_one_database(tmp_path):
     opens = "import sys; from nn.registry.store import Store; print(Store(sys.argv[1], sys.argv[2]).experiment)"
     lines = ("unified-15m", "direction-15m")
     both = [subprocess.Popen([sys.executable, "-c", opens, uri, line], stdout=subprocess.PIPE) for line in lines]
-    said = [each.communicate(timeout=120)[0] for each in both]
+    said = [each.communicate(timeout=300)[0] for each in both]
     assert [each.returncode for each in both] == [0, 0]
     assert len(set(said)) == 2
 

@@ -80,7 +80,7 @@ def served(hub, background=None):
         while not server.started:
             time.sleep(0.01)
         port = bound.getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-KEY": KEY}, timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-KEY": KEY}, timeout=120) as client:
             yield client
     finally:
         server.should_exit = True
@@ -111,7 +111,7 @@ def process(module, *options, ready, environment=None):
     finally:
         running.terminate()
         try:
-            running.wait(10)
+            running.wait(120)
         finally:
             running.kill()
             running.wait()

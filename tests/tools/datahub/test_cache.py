@@ -119,7 +119,7 @@ def test_two_writers_killed_mid_write_leave_a_whole_file(tmp_path):
         ]
         assert [writer.stdout.readline() for writer in writers] == [b"writing\n"] * 2
         seen = set()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while len(seen) < 2 and time.monotonic() < until:
             if found := reader.get(PAIR, "15m"):
                 seen.add(whole(found))

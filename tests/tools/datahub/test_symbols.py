@@ -103,7 +103,7 @@ def test_both_forms_are_one_series_on_the_wire(client, source):
 
 
 def raw(port, target):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as wire:
         head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-API-KEY: {KEY}\r\nConnection: close\r\n\r\n"
         wire.sendall(head.encode("latin-1"))
         received = b""

@@ -29,7 +29,7 @@ def running(*options):
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(120)
         finally:
             process.kill()
             process.stderr.close()
@@ -49,7 +49,7 @@ def exchange():
 
 @pytest.fixture(scope="session")
 def client(exchange):
-    with httpx.Client(base_url=exchange) as client:
+    with httpx.Client(base_url=exchange, timeout=120) as client:
         yield client
 
 

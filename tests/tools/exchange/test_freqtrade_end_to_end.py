@@ -77,7 +77,7 @@ class Bot:
             text=True,
             env={**environment, **nowhere},
             cwd=self.userdir,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         said = answer.stdout + answer.stderr

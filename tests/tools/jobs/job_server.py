@@ -31,7 +31,7 @@ class JobServer:
         self.log = self.home.user_data / f"jobs-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=log)
-        self.url = wait_for(self._address, 60)
+        self.url = wait_for(self._address, 120)
         self.key = self.home.secret_file("jobs").read_text().strip()
         return self
 
@@ -43,16 +43,16 @@ class JobServer:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(120)
 
     def ask(self, method="GET", path="/jobs", **request):
         headers = {"x-api-key": self.key} | request.pop("headers", {})
-        return httpx.request(method, self.url + path, headers=headers, timeout=30, trust_env=False, **request)
+        return httpx.request(method, self.url + path, headers=headers, timeout=120, trust_env=False, **request)
 
     def post(self, body=INLINE):
         return self.ask("POST", "/train", json=body)
 
-    def wait(self, job, *states, seconds=180):
+    def wait(self, job, *states, seconds=400):
         def look():
             found = self.ask(path=f"/jobs/{job}").json()
             return found["state"] in states and found

@@ -2,11 +2,10 @@
 
 import json
 import os
-import socket
+import re
 import subprocess
 import sys
 import time
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,24 +63,18 @@ class Crossing(IStrategy):
 @pytest.fixture
 def exchange(tmp_path):
     """Start a synthetic exchange on a free port and end it; return the port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tools.exchange", "--port", str(port), "--days", "30", "--end", "2025-10-01"]
-    with (tmp_path / "exchange.log").open("w") as log:
-        process = subprocess.Popen([*command, "--pairs", *PAIRS], cwd=ROOT, stdout=log, stderr=log)
+    command = [sys.executable, "-m", "tools.exchange", "--port", "0", "--days", "30", "--end", "2025-10-01"]
+    log = tmp_path / "exchange.log"
+    with log.open("w") as file:
+        process = subprocess.Popen([*command, "--pairs", *PAIRS], cwd=ROOT, stdout=file, stderr=file)
     try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/fapi/v1/ping", timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "exchange.log").read_text()
-                time.sleep(0.25)
-        yield port
+        while not (ready := re.search(r"exchange ready at http://127\.0\.0\.1:(\d+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield int(ready[1])
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=120)
 
 
 @pytest.mark.e2e
@@ -125,6 +118,6 @@ def _freqtrade(folder, *arguments):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "freqtrade", *arguments]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
