@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 VECTOR = 16  # numbers that torch's softmax works on at once; shorter rows it takes one number at a time
 CACHE_NUMBERS = 1 << 17  # scores worked on at a time: half a megabyte of float32
@@ -30,7 +31,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, scores: Tensor | None = None) -> 
     mixed : Tensor of shape (n_sequences, n_tokens, d)
     scores : Tensor of shape (n_sequences, n_tokens, n_tokens)
     """
-    if torch.is_grad_enabled() and q.requires_grad:
+    graph = torch.jit.is_tracing() or torch.compiler.is_exporting()  # of torch's own steps, for any number of windows
+    if torch.is_grad_enabled() and q.requires_grad and not graph:
         return _Attention.apply(q, k, v, scores)
     inside = (q * q.shape[-1] ** -0.5) @ k.transpose(1, 2)
     inside = inside if scores is None else inside + scores
@@ -80,8 +82,10 @@ class _Attention(torch.autograd.Function):
         return mixed, scores
 
     @staticmethod
-    def backward(ctx, d_mixed: Tensor, d_scores: Tensor | None) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx, d_mixed: Tensor | None, d_scores: Tensor | None) -> tuple[Tensor | None, ...]:
         q, k, v, scores = ctx.saved_tensors
+        d_mixed = torch.zeros_like(v) if d_mixed is None else d_mixed
         d_q, d_k, d_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         d_before = torch.empty_like(scores) if ctx.has_before else None
         for part in _parts(q):

@@ -255,7 +255,7 @@ class PatchTST(nn.Module):
         """Return what `forward` does, without normalising windows."""
         tokens = self.encode(self.embed(self.patches(x)))
         if self.channel_independent:
-            tokens = tokens.unflatten(0, (len(x), self.n_channels))
+            tokens = tokens.unflatten(0, (x.shape[0], self.n_channels))
         return self.head_dropout(self.predict(tokens)).transpose(1, 2) if self.heads else tokens
 
     def patches(self, x: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """The core in its two forms: equal to the paper's equations under the authors' weights, and usable alone (MOD-1)."""
 
+import copy
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -136,6 +139,47 @@ def test_it_learns_a_wave_far_better_than_the_last_value():
     with torch.inference_mode():
         error = (model.eval()(x) - y).square().mean()
     assert error < 0.1 * (x[:, -1:] - y).square().mean()
+
+
+TINY = {"patch_length": 4, "stride": 3, "d_model": 4, "n_heads": 2, "n_layers": 2, "d_ff": 4}
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_gradients_in_training_are_those_of_finite_differences(norm):
+    """MOD-1: of the module as it is, residual attention, padding and BatchNorm by the batch's own moments included."""
+    torch.manual_seed(5)
+    model = PatchTST(2, 12, 3, **TINY, dropout=0.0, revin=False, norm=norm).double().train()
+    x = torch.randn(3, 12, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(model, x)
+    gradient = torch.autograd.grad(model(x).square().sum(), x, create_graph=True)[0]
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        gradient.sum().backward()
+
+
+def test_copies_saved_weights_and_other_precisions_answer_alike():
+    torch.manual_seed(6)
+    model, x = PatchTST(3, 35, 5, **SIZES).eval(), torch.randn(4, 35, 3)
+    answer = model(x)
+    assert torch.equal(copy.deepcopy(model)(x), answer)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    again = PatchTST(3, 35, 5, **SIZES).eval()
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(again(x), answer)
+    torch.testing.assert_close(copy.deepcopy(model).double()(x.double()).float(), answer)
+    torch.testing.assert_close(copy.deepcopy(model).bfloat16()(x.bfloat16()).float(), answer, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, about its own tracing
+def test_a_graph_taken_of_it_answers_any_number_of_windows():
+    """Of torch.export, and of the older trace: neither has the batch it was taken with in it."""
+    torch.manual_seed(7)
+    model, x = PatchTST(2, 12, 3, **TINY).eval(), torch.randn(5, 12, 2)
+    traced = torch.jit.trace(model, x[:2])
+    exported = torch.export.export(model, (x[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+    for graph in (traced, exported):
+        torch.testing.assert_close(graph(x), model(x))
 
 
 @pytest.mark.parametrize(
