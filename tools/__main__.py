@@ -137,7 +137,9 @@ def train(
 def search(
     datadir: Datadir = None,
     pairs: Pairs = None,
-    timeframe: Timeframe = "15m",
+    timeframe: Annotated[
+        str | None, typer.Option(help="Length of a candle [default: 15m, of a policy that of its config].")
+    ] = None,
     model: Annotated[str, typer.Option(help="unified (or patchtst), direction, mtst, policy.")] = "unified",
     trials: Annotated[
         int, typer.Option(min=1, help="Trials that the study shall have; the same command goes on.")

@@ -1,5 +1,6 @@
 """Figures by hand, rivals that know no future, intervals that hold what they should (EVA-1, EVA-3)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -109,6 +110,10 @@ def test_more_trials_before_a_policy_leave_less_of_its_sharpe_ratio(monkeypatch)
     gates = [gate for each in signed for gate in judge(manifest, each, load_thresholds()) if gate.id == "EVA-9"]
     assert [gate.passed for gate in gates] == [True, True, False]
     assert gates[2].note == "1001 tries counted"
+    two = replace(judged, seeds=(*judged.seeds, account_with(draw.normal(0.001, 0.01, 60))))
+    first = judgement(two, 7, SearchedSection(trials=10, sharpe_deviation=0.01))  # seeds lie further apart
+    alone = judgement(judged, 7, searched_before(Evaluation.model_validate(first.payload("policy-15m", "v"))))
+    assert alone.deflated_sharpe == first.deflated_sharpe < found[0].deflated_sharpe  # judged again from what is signed
     unknown = judgement(judged, 7, SearchedSection(trials=10))
     assert "deflated_sharpe" not in unknown.payload("policy-15m", "v")["trading"]
 

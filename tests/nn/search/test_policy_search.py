@@ -4,12 +4,13 @@ import json
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nn.forecast.schedule import data_end, schedule
 from nn.policy.trading_config import load_trading_config
 from nn.search import policy_objective
-from nn.search.__main__ import main
+from nn.search.__main__ import main, make_policy_task, parser
 from nn.search.policy_objective import earn_policy, with_parameters
 from nn.search.space import SpaceProblem, load_space
 from nn.search.study import Pruned
@@ -69,6 +70,30 @@ def test_nothing_after_a_fold_counts_and_a_trial_can_be_given_up(config, candles
         earn_policy(config, frames, folds, 7, WEIGHTS, give_up)
 
 
+def test_the_timeframe_is_that_of_the_config_unless_it_is_given(candles, write_market, tmp_path, capsys):
+    """And the winner says it, so that its training learns from the candles that it was found on."""
+    dates = pd.date_range(candles["date"].iloc[0], periods=len(candles), freq="5min")
+    folder = write_market(candles) / "futures"
+    candles.assign(date=dates).to_feather(folder / "BTC_USDT_USDT-5m-futures.feather")
+    (tmp_path / "five.yaml").write_text('data: {timeframe: "5m"}')
+    argv = [
+        "--model",
+        "policy",
+        "--config",
+        "train",
+        "--config",
+        str(tmp_path / "five.yaml"),
+        "--datadir",
+        str(folder.parent),
+    ]
+    argv += ["--walk-forward", "1", "--period", "1d"]
+    for more, expected in (([], "5m"), (["--timeframe", "15m"], "15m")):
+        task = make_policy_task(parser().parse_args([*argv, *more]))
+        assert (task["timeframe"], task["config"]["data"]["timeframe"], task["line"]) == (
+            expected, expected, f"policy-{expected}",
+        )  # fmt: skip
+
+
 def test_days_are_those_of_the_account(config, candles):
     frames = {PAIR: candles}
     fold = schedule(data_end(frames, "15m", None), 1, timedelta(days=2), "15m")[0]
@@ -96,5 +121,6 @@ def test_the_command_finds_a_winner_that_the_training_takes(candles, write_marke
     winner = max((row for row in rows if row["state"] == "complete"), key=lambda row: row["value"])
     config = load_trading_config(["train", str(tmp_path / "small.yaml"), best])
     assert config.learning.ppo.cvar_alpha == winner["parameters"]["learning.ppo.cvar_alpha"]
+    assert (config.data.timeframe, config.search.study, config.search.trials) == ("15m", "mine", 2)
     assert main([*command, "--space", "unified"]) == 2
     assert "has no spells" in capsys.readouterr().err
