@@ -1,13 +1,14 @@
 """Decision columns for a Freqtrade frame: a row per candle, NaN where there is no forecast, and never an exception.
 
-From: `history` in backtests, `live` in live and dry-run. To: the strategies' `populate_indicators`. An exception there
-would leave the previous candle's signals tradable, so every fault ends as NaN, which opens nothing, and as one warning
-that says why and what to do.
+From: `history` or `replay` in backtests, `live` in live and dry-run. To: the strategies' `populate_indicators`. An
+exception there would leave the previous candle's signals tradable, so every fault ends as NaN, which opens nothing, and
+as one warning that says why and what to do.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from strategies.shared.complaints import Complaints
 from strategies.shared.history import History
 from strategies.shared.live import Live
 from strategies.shared.model_lines import ModelLines
+from strategies.shared.replay import Replay
 from strategies.shared.replies import empty_columns
 from strategies.shared.settings import Settings, cache_folder
 
@@ -31,6 +33,8 @@ WAIT_SECONDS = 3.0  # for all questions of one loop together: with one that over
 def forecast_source(config: Mapping[str, Any]) -> "ForecastSource":
     """Return the source that a Freqtrade config asks for; a wrong `candlewright` section is a ValueError."""
     settings, live = Settings.from_config(config), str(config.get("runmode") or "") in LIVE_MODES
+    if settings.replay_file and live:
+        raise ValueError("candlewright.replay_file is for backtests and hyperopt, expected none in live and dry-run")
     metrics.export(settings.metrics_port if live else 0)
     return ForecastSource(settings, live)
 
@@ -62,7 +66,9 @@ class ForecastSource:
         folder = cache_folder()
         lines = ModelLines(settings.service_url, None if live else folder, clock)
         cache = ForecastCache(folder, settings.cache_megabytes * 2**20)
-        self._history = History(settings.service_url, lines, cache, self._complaints)
+        self._history: History | Replay = History(settings.service_url, lines, cache, self._complaints)
+        if settings.replay_file:
+            self._history = Replay(Path(settings.replay_file), self._complaints)
         self._live = Live(settings.service_url, lines, self._complaints, wait_seconds)
 
     def columns(self, pair: str, timeframe: str, dataframe: pd.DataFrame, as_of: str | None = None) -> pd.DataFrame:

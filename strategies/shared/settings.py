@@ -35,6 +35,8 @@ class Settings:
         Room that cached answers may take on disk.
     metrics_port : int
         On loopback, for Prometheus; 0 exports nothing.
+    replay_file : str
+        Signed decisions that backtests and hyperopt read instead of asking the service; empty asks it.
     """
 
     service_url: str = "http://127.0.0.1:3000"
@@ -43,6 +45,7 @@ class Settings:
     can_short: bool = True
     cache_megabytes: int = 512
     metrics_port: int = 0
+    replay_file: str = ""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Settings":
@@ -64,6 +67,8 @@ class Settings:
             value = getattr(settings, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 0.1:
                 raise ValueError(f"candlewright.{name} is {value!r}, expected a ratio in [0, 0.1)")
+        if not isinstance(settings.replay_file, str):
+            raise ValueError(f"candlewright.replay_file is {settings.replay_file!r}, expected the name of a file")
         if not isinstance(settings.can_short, bool):
             raise ValueError(f"candlewright.can_short is {settings.can_short!r}, expected true or false")
         for name, most in (("cache_megabytes", math.inf), ("metrics_port", 65_535)):
