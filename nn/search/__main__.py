@@ -108,6 +108,8 @@ def make_policy_task(options: argparse.Namespace) -> dict[str, Any]:
     from .policy_objective import with_parameters
     from .space import SpaceProblem, load_space
 
+    if options.extend:
+        raise ValueError("--extend is of forecasters: training a policy begins its line's chain anew")
     config = load_trading_config(options.config or ["train"])
     options.timeframe = options.timeframe or config.data.timeframe
     config = with_parameters(config, {"data.timeframe": options.timeframe})
@@ -196,6 +198,7 @@ def train_arguments(options: argparse.Namespace, profile: Path) -> list[str]:
     if options.model != POLICY:
         argv += ["--model", options.model, "--timeframe", options.timeframe, "--workers", str(options.workers)]
         argv += ["--ray-address", options.ray_address] if options.ray_address else []
+        argv += ["--extend"] if options.extend else []
     for name in [*below, str(profile)]:
         argv += ["--config", name]
     argv += [

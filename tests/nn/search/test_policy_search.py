@@ -10,7 +10,7 @@ import pytest
 from nn.forecast.schedule import data_end, schedule
 from nn.policy.trading_config import load_trading_config
 from nn.search import policy_objective
-from nn.search.__main__ import main, make_policy_task, parser
+from nn.search.__main__ import main, make_policy_task, parser, train_arguments
 from nn.search.policy_objective import earn_policy, with_parameters
 from nn.search.space import SpaceProblem, load_space
 from nn.search.study import Pruned
@@ -92,6 +92,15 @@ def test_the_timeframe_is_that_of_the_config_unless_it_is_given(candles, write_m
         assert (task["timeframe"], task["config"]["data"]["timeframe"], task["line"]) == (
             expected, expected, f"policy-{expected}",
         )  # fmt: skip
+
+
+def test_what_the_training_of_the_winner_cannot_do_is_refused_before_the_first_trial(tmp_path, capsys):
+    argv = ["--model", "policy", "--extend", "--train", "--datadir", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(argv) == 2
+    assert "--extend is of forecasters" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    options = parser().parse_args([*argv, "--model", "unified", "--timeframe", "15m"])
+    assert "--extend" in train_arguments(options, tmp_path / "best.yaml")
 
 
 def test_days_are_those_of_the_account(config, candles):
