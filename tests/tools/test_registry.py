@@ -115,6 +115,7 @@ def test_after_training_the_next_step_is_said(home, capsys):
     said = capsys.readouterr().err
     assert "gates that say no: PRM-1" in " ".join(said.split())
     assert f"promote --line {LINE} --operator NAME --reason TEXT" in " ".join(said.split())
+    assert "backtest that: --timerange 20250701-" in " ".join(said.split())
 
 
 def test_a_line_is_promoted_by_a_call_and_once(home):

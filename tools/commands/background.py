@@ -5,6 +5,7 @@ From: the registry, MLflow's database, a data directory. To: `tools.services`, w
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tools.children import run_child
 from tools.commands.say import say
 from tools.commands.train import data_directory
 from tools.errors import UserError
-from tools.home import Home
+from tools.home import VARIABLES, Home
 from tools.ports import LOOPBACK, holder, is_free
 from tools.services import DEFAULT_PORTS, start
 
@@ -48,6 +49,7 @@ def serve(port: int | None, foreground: bool) -> int:
     home = Home.find()
     home.make()
     port = port or DEFAULT_PORTS["service"]
+    say_key(home, "service")
     return run(home, "service", service_command(port), port, foreground)
 
 
@@ -74,7 +76,15 @@ def jobs(port: int | None, foreground: bool) -> int:
     home = Home.find()
     home.make()
     port = port or DEFAULT_PORTS["jobs"]
+    say_key(home, "jobs")
     return run(home, "jobs", [sys.executable, "-m", "tools.jobs", "--port", str(port)], port, foreground)
+
+
+def say_key(home: Home, name: str) -> None:
+    """Say where the key lies that a caller sends, never the key."""
+    variable = VARIABLES[name]
+    file = os.environ.get(f"{variable}_FILE") or home.secret_file(name)
+    say(f"its key, sent as X-API-KEY, is {variable if os.environ.get(variable) else f'in {file}'}")
 
 
 def run(

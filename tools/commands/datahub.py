@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tools.commands.background import run
+from tools.commands.background import run, say_key
 from tools.commands.train import data_directory
 from tools.home import Home
 from tools.services import DEFAULT_PORTS, running
@@ -45,4 +45,5 @@ def datahub(
     command += ["--bot", bot] if bot else []
     command += ["--stream"] if stream else []
     command += ["--pairs", *pairs] if pairs else []
+    say_key(home, "service")
     return run(home, "datahub", command, port, foreground)

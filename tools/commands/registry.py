@@ -225,7 +225,7 @@ def moved(home: Home, line: str, aliases: AliasFile) -> None:
 
     waits = aliases.aliases.get("challenger")
     say(f"{line}: champion {aliases.aliases['champion']}" + (f", challenger {waits}" if waits else ""))
-    say("a running service follows within 30 s; `tools/start.sh rollback` goes back")
+    say(f"a running service follows within 30 s; `tools/start.sh rollback --line {line}` goes back")
     try:
         Store(home.tracking_uri, line).follow(aliases)
     except StoreProblem as problem:
@@ -235,13 +235,16 @@ def moved(home: Home, line: str, aliases: AliasFile) -> None:
 def after_training(home: Home, line: str) -> None:
     """Say what waits now, what the gates would say of it, and what to do next."""
     from nn.registry.files import ModelRefused
-    from nn.registry.manifest import load_aliases
+    from nn.registry.manifest import load_aliases, load_version
     from nn.registry.promotion import ask_gates
     from nn.registry.thresholds import load_thresholds
 
     folder, keys = line_folder(home, line), keys_of(home)
     try:
-        aliases = load_aliases(folder, keys).aliases
+        signed = load_aliases(folder, keys)
+        aliases = signed.aliases
+        first = min(load_version(folder / version, keys).manifest.valid_from for version in signed.chain)
+        say(f"{line}: candles have answers from {first:%Y-%m-%d %H:%M} on; backtest that: --timerange {first:%Y%m%d}-")
         if (waits := aliases.get("challenger")) is None:
             say(f"{line}: {aliases.get('champion')} is champion already, nothing new waits")
             return
