@@ -25,13 +25,13 @@ from ..data.timeframe import timeframe_ms
 from ..models.build import DIRECTION, UNIFIED_PATCHTST
 from .arrow import read_arrow, write_arrow
 from .batching import Job, Lane, answer_together
-from .body import ARROW, JSON, LIMITS, read_body
+from .body import ARROW, JSON, LIMITS, SMALL_BODY, read_body
 from .challenger import Challenger
 from .errors import Refused
 from .guard import Guard, content_type
 from .keys import ApiKeys, Keyring
 from .metrics import Metrics
-from .places import HISTORY, LIVE
+from .places import HISTORY, LARGE, LIVE
 from .policy.endpoints import PolicyEndpoints
 from .reply import Reply, reply_of
 from .scoring import STALE, UNCLOSED, Forecasts, withdrawn
@@ -49,7 +49,6 @@ ANSWERED_BY = {  # the kinds of line that each address asks
     "/predict": (UNIFIED_PATCHTST, DIRECTION),
 }
 CLOCK_TOLERANCE_MS = 2000  # a candle may close by the exchange's clock a little before it does by ours
-SMALL_BODY = 1 << 20  # bytes; the newest candles of some 20 pairs
 Finished = tuple[tuple[Forecasts, ...], Reply, Iterator[bytes]]
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -88,12 +87,14 @@ class ForecastApp:
 
     async def ask(self, request: Request) -> Response:
         path, kind = request.scope["path"], content_type(request.scope)
-        body = await read_body(request.receive, LIMITS[kind], self.settings.body_timeout_s)
+        ticket = request.scope["ticket"]
+        grown = partial(ticket.move, LARGE)
+        body = await read_body(request.receive, LIMITS[kind], self.settings.body_timeout_s, grown)
         started = time.perf_counter()
         readers = self.small_bodies if len(body) <= SMALL_BODY else self.live_places
         asked = await to_thread.run_sync(read_arrow if kind == ARROW else read_json, body, limiter=readers)
         del body
-        request.scope["ticket"].move(LIVE if asked.live else HISTORY)
+        ticket.move(LIVE if asked.live else HISTORY)
         # each line is taken once for the whole answer, whatever is swapped meanwhile
         lines = tuple(self.shelf.line_of(asked.timeframe, each) for each in ANSWERED_BY[path])
         versions = tuple(choose_versions(asked, line) for line in lines)

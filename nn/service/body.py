@@ -15,13 +15,17 @@ from .errors import Refused, too_large
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 LIMITS = {JSON: 256 << 10, ARROW: 64 << 20}  # bytes
+SMALL_BODY = 1 << 20  # bytes; the newest candles of some 20 pairs
 LINGER_S = 1.0  # a refused body is read on for so long: closing at once would reset the line and lose the answer
 
 Receive = Callable[[], Awaitable[Message]]
 
 
-async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """Return the whole body; refuse one that is over `limit` bytes or takes longer than `timeout_s`."""
+async def read_body(receive: Receive, limit: int, timeout_s: float, grown: Callable[[], None] | None = None) -> bytes:
+    """Return the whole body; refuse one that is over `limit` bytes or takes longer than `timeout_s`.
+
+    `grown` is called as soon as it turns out to be no small one.
+    """
     chunks: list[bytes] = []
     size = 0
     try:
@@ -31,6 +35,9 @@ async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
                 if size > limit:
                     chunks.clear()
                     break
+                if grown is not None and size > SMALL_BODY:
+                    grown()
+                    grown = None
                 chunks.append(chunk)
     except TimeoutError:
         raise Refused(408, "slow_body", f"the body took longer than {timeout_s:g} s") from None

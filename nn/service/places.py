@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from .errors import Refused
 from .settings import ServiceSettings
 
-READING, LIVE, HISTORY = "reading", "live", "history"
+READING, LARGE, LIVE, HISTORY = "reading", "large", "live", "history"
 
 
 class Places:
     def __init__(self, settings: ServiceSettings) -> None:
         self.limits = {
             READING: settings.max_concurrency,  # before it is known what they ask; and those that ask no model
+            LARGE: settings.max_concurrency,  # still being read, and long: slow ones keep no small one out
             LIVE: settings.max_concurrency,
             HISTORY: settings.bulk_concurrency + settings.bulk_waiting,
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,7 +26,7 @@ from ..arrow import write_arrow as write_candles_arrow
 from ..body import ARROW, JSON, LIMITS, read_body
 from ..errors import Refused, bad_request
 from ..guard import content_type
-from ..places import HISTORY, LIVE
+from ..places import HISTORY, LARGE, LIVE
 from ..sending import Pieces
 from ..wire import TIMEFRAME
 from ..wire import read_json as read_candles_json
@@ -57,7 +58,8 @@ class PolicyEndpoints:
 
     async def action(self, request: Request) -> Response:
         app, kind = self.app, content_type(request.scope)
-        body = await read_body(request.receive, LIMITS[kind], app.settings.body_timeout_s)
+        grown = partial(request.scope["ticket"].move, LARGE)
+        body = await read_body(request.receive, LIMITS[kind], app.settings.body_timeout_s, grown)
         live = len(body) <= FEW_ROWS
         request.scope["ticket"].move(LIVE if live else HISTORY)
         started = time.perf_counter()
@@ -93,7 +95,8 @@ class PolicyEndpoints:
 
     async def rollout(self, request: Request) -> Response:
         app, kind = self.app, content_type(request.scope)
-        body = await read_body(request.receive, LIMITS[kind], app.settings.body_timeout_s)
+        grown = partial(request.scope["ticket"].move, LARGE)
+        body = await read_body(request.receive, LIMITS[kind], app.settings.body_timeout_s, grown)
         started = time.perf_counter()
         read = read_candles_arrow if kind == ARROW else read_candles_json
         asked = await to_thread.run_sync(read, body, limiter=app.live_places)

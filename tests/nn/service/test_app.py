@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from nn.service import batching
+from nn.service.body import SMALL_BODY
 from nn.service.errors import Refused
 
 
@@ -65,6 +66,38 @@ def test_history_that_waits_fills_its_own_places_only(chain, serve, kit):
     assert (refused.status_code, refused.json()["error"]) == (429, "overload")
     assert [each.status_code for each in live] == [200] * 4
     assert [each.status_code for each in served] == [200] * 5
+    assert set(places.taken.values()) == {0}
+
+
+@pytest.mark.parametrize("path", ["/forecast", "/rollout"])
+def test_a_long_body_that_comes_slowly_keeps_no_small_one_out(chain, serve, kit, path):
+    """LIM-6, SRV-8: while it is read it has a place of another kind; when those are taken too, it is 429 at once."""
+    ask = serve(chain, max_concurrency=1)
+    arrow = {"content-type": "application/vnd.apache.arrow.stream"}
+    headers = {"x-api-key": kit.api_key, "content-type": "application/json"}
+    places = ask.app.asgi.places
+
+    async def run():
+        over = asyncio.Event()
+
+        async def slow():
+            yield b"x" * (SMALL_BODY + 1)
+            await over.wait()
+
+        transport = httpx.ASGITransport(ask.app.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            long = asyncio.create_task(client.post(path, content=slow(), headers=arrow))
+            while not places.taken["large"]:
+                await asyncio.sleep(0.005)
+            live = await client.post("/forecast", content=kit.json_body(kit.candles(280), as_of="latest"))
+            refused = await client.post(path, content=slow(), headers=arrow)
+            over.set()
+            return live, refused, await long
+
+    live, refused, long = asyncio.run(run())
+    assert live.status_code == 200
+    assert (refused.status_code, refused.json()["error"]) == (429, "overload")
+    assert long.status_code == 400
     assert set(places.taken.values()) == {0}
 
 
