@@ -33,8 +33,7 @@ def episode_returns(
         seen = rows.astype(np.float32) if moments is None else moments.normalised(rows)
         with torch.inference_mode():
             action = model.act(torch.from_numpy(seen)).numpy()
-        action = action if model.config.discrete else within(action, envs)
-        observation, reward, terminated, truncated, _ = envs.step(action)
+        observation, reward, terminated, truncated, _ = envs.step(within(action, envs))
         returns += np.where(over, 0.0, reward)
         over |= terminated | truncated
     return returns

@@ -49,8 +49,12 @@ class Rollout:
 
 
 def within(actions: NDArray, envs: gym.vector.VectorEnv) -> NDArray:
-    """Return continuous actions that the environment's space contains: float32 rounds a bound up as often as down."""
-    return np.clip(actions, envs.single_action_space.low, envs.single_action_space.high)  # type: ignore[attr-defined]
+    """Return actions as the environment's space counts, shapes and bounds them; float32 rounds a bound up as well."""
+    space = envs.single_action_space
+    if isinstance(space, gym.spaces.Discrete):
+        return actions + space.start if space.start else actions
+    assert isinstance(space, gym.spaces.Box)  # see `environments.network_for`
+    return np.clip(actions.reshape(len(actions), *space.shape), space.low, space.high)
 
 
 class Player:
@@ -113,7 +117,7 @@ class Player:
         distribution = self.network.distribution(policy)
         drawn = distribution.draw(self.draws)
         out.actions[step], out.log_probs[step] = drawn, distribution.log_prob(drawn)
-        return drawn if self.network.config.discrete else within(self.network.squash(drawn), self.envs)
+        return within(drawn if self.network.config.discrete else self.network.squash(drawn), self.envs)
 
     def _seen(self, observation: NDArray, reward: NDArray) -> NDArray[np.float32]:
         """Return what the network shall see, checked and normalised."""

@@ -12,6 +12,7 @@ from nn.policy.config import NetworkConfig, PPOConfig
 from nn.policy.environments import UnknownEnvironment, make_envs, network_for
 from nn.policy.evaluate import episode_returns
 from nn.policy.ppo import PPO
+from nn.policy.rollout import within
 from nn.policy.train import main
 from tests.nn.policy.bandit import Arms
 
@@ -128,11 +129,84 @@ VECTOR, CHOICE = gym.spaces.Box(-1, 1, (3,)), gym.spaces.Discrete(2)
         (gym.spaces.Box(0, 255, (84, 84, 3), np.uint8), CHOICE, "expected a Box of one axis: a vector of numbers"),
         (gym.spaces.Dict(a=VECTOR), CHOICE, "observations are Dict"),
         (VECTOR, gym.spaces.MultiDiscrete([2, 3]), "actions are MultiDiscrete"),
-        (VECTOR, gym.spaces.Discrete(3, start=1), "expected choices that are counted from 0"),
         (VECTOR, gym.spaces.Box(-np.inf, np.inf, (1,)), "expected finite bounds for every number"),
-        (VECTOR, gym.spaces.Box(-1, 1, (2, 2)), "expected Discrete or a Box of one axis"),
+        (VECTOR, gym.spaces.Box(-3, 3, (2,), np.int64), "expected Discrete or a Box of real numbers"),
+        (VECTOR, gym.spaces.MultiBinary(3), "actions are MultiBinary"),
     ],
 )
 def test_spaces_that_do_not_fit_are_refused(observation, action, words):
     with pytest.raises(UnknownEnvironment, match=words):
         network_for(Spaces(observation, action), NetworkConfig())
+
+
+class Guess(gym.Env):
+    """Observations of any kind; an action is checked against its space, and worth the sum of its numbers."""
+
+    def __init__(self, observation, action):
+        self.observation_space, self.action_space = observation, action
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        if seed is not None:
+            self.observation_space.seed(seed)
+        self.step_of_episode = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), f"{action!r} is not in {self.action_space}"
+        self.step_of_episode += 1
+        return self.observation_space.sample(), float(np.sum(action)), False, self.step_of_episode == 5, {}
+
+
+def register(name, observation, action, **more):
+    gym.register(name, lambda: Guess(observation, action), disable_env_checker=True, **more)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "shape", "most"),
+    [
+        (gym.spaces.Dict(a=VECTOR, b=gym.spaces.Discrete(4)), CHOICE, 7, 5.0),
+        (gym.spaces.MultiDiscrete([3, 4]), CHOICE, 7, 5.0),
+        (gym.spaces.MultiBinary(5), CHOICE, 5, 5.0),
+        (gym.spaces.Box(0, 255, (4, 5, 3), np.uint8), CHOICE, 60, 5.0),
+        (gym.spaces.Box(-1, 1, ()), CHOICE, 1, 5.0),
+        (VECTOR, gym.spaces.Discrete(3, start=-1), 3, 5.0),
+        (VECTOR, gym.spaces.Box(-1, 1, (2, 3), np.float64), 3, 30.0),
+    ],
+)
+def test_spaces_of_other_shapes_are_learned(observation, action, shape, most):
+    """What earns most is the largest action, whatever is seen: choices counted from -1 and arrays of numbers too."""
+    name = register("Guess-v0", observation, action)
+    try:
+        envs, judged = make_envs(name, 4), make_envs(name, 2)
+    finally:
+        gym.registry.pop(name)
+    found = network_for(envs, NetworkConfig())
+    assert found.n_observations == shape
+    ppo = PPO(envs, found, PPOConfig(n_steps=64, learning_rate=3e-3), 1, 1536)
+    ppo.learn()
+    returns = episode_returns(ppo.model, ppo.moments, judged, 1)
+    assert (returns > 0.4 * most).all()
+
+
+def test_numbers_of_an_action_are_laid_out_row_by_row_within_its_bounds():
+    envs = Spaces(VECTOR, gym.spaces.Box(np.array([[-1, -1], [0, 0]]), np.array([[1, 1], [2, 2]]), dtype=np.float64))
+    assert within(np.array([[-5.0, 0.5, -5.0, 1.5]]), envs).tolist() == [[[-1.0, 0.5], [0.0, 1.5]]]
+    assert network_for(envs, NetworkConfig()).high == (1.0, 1.0, 2.0, 2.0)
+    assert within(np.array([0, 2]), Spaces(VECTOR, gym.spaces.Discrete(3, start=4))).tolist() == [4, 6]
+
+
+@pytest.mark.parametrize("mode", [gym.vector.AutoresetMode.SAME_STEP, gym.vector.AutoresetMode.DISABLED])
+def test_another_way_of_beginning_episodes_is_refused(mode):
+    """PPO-7: its last step would be masked, or its first one would not."""
+    maker = lambda: Guess(VECTOR, CHOICE)  # noqa: E731
+    envs = gym.vector.SyncVectorEnv([maker], autoreset_mode=mode)
+    with pytest.raises(ValueError, match=f"autoreset_mode is {mode}, expected NEXT_STEP"):
+        PPO(envs, network_for(envs, NetworkConfig()), PPOConfig(n_steps=4), 1, 8)
+    name = register("Other-v0", VECTOR, CHOICE, vector_entry_point=lambda num_envs: envs)
+    try:
+        with pytest.raises(UnknownEnvironment, match=f"'Other-v0': its vector form has autoreset_mode {mode}"):
+            make_envs(name, 1)
+    finally:
+        gym.registry.pop(name)
