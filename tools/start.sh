@@ -44,13 +44,14 @@ sys.exit(not (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").exist
 }
 
 install_everything() {
-  local python started=$SECONDS pip torch_index=()
+  local python started=$SECONDS pip torch_index=() clear=()
   python=$(find_python)
   need_system_packages "$python"
   pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet --no-input)
-  if [ ! -x "$venv/bin/python" ]; then
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     say "[1/5] making a virtual environment in ${venv#"$root"/} with $("$python" --version)"
-    "$python" -m venv "$venv"
+    [ ! -f "$venv/pyvenv.cfg" ] || clear=(--clear)  # one that was killed half made, or whose Python is gone
+    "$python" -m venv ${clear[@]+"${clear[@]}"} "$venv"
   else
     say "[1/5] bringing the virtual environment in ${venv#"$root"/} up to date"
   fi
@@ -76,7 +77,9 @@ ensure_environment() {
       flock -n 9 || { say "another start.sh is installing; waiting for it"; flock 9; }
     fi
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$(fingerprint)" ]; then
-      install_everything || die "installation failed; the message above says where. Run the same command again to go on from there."
+      trap 'say "installation failed; the message above says where. Run the same command again to go on from there."' EXIT
+      install_everything  # on its own: behind `if`, `!` or `||`, bash goes on after a step that failed
+      trap - EXIT
     fi
     exec 9>&-
   fi
