@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from freqtrade.persistence import Trade
+from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import DecimalParameter, IStrategy
 from pandas import DataFrame, concat
 
@@ -37,8 +37,9 @@ class PPOAgent(IStrategy):
     def bot_start(self, **kwargs) -> None:
         live, fee = live_mode(self.dp), Settings.from_config(self.config).fee
         accounts = Accounts(self, self.timeframe)
-        self.policy = policy_source(self.config, accounts)  # live: the newest candle; else a rollout over all of them
-        self.trades = WeightedTrades(self.dp, self.timeframe, live, accounts, fee, lambda: self.dead_band.value)
+        band = lambda: self.dead_band.value  # noqa: E731  # parameters are loaded later, and hyperopt sets them
+        self.policy = policy_source(self.config, accounts, band)  # live: the newest candle; else a rollout over all
+        self.trades = WeightedTrades(self.dp, self.timeframe, live, accounts, fee, band)
         self.rates = GateRates(live)
 
     def bot_loop_start(self, current_time: datetime, **kwargs) -> None:
@@ -74,8 +75,8 @@ class PPOAgent(IStrategy):
     def confirm_trade_entry(self, pair: str, current_time: datetime, **kwargs) -> bool:
         return self.trades.in_time(pair, current_time)
 
-    def check_entry_timeout(self, trade: Trade, **kwargs) -> bool:
-        return self.trades.timed_out(trade)  # Freqtrade asks in every loop until the order is filled
+    def check_entry_timeout(self, trade: Trade, order: Order, current_time: datetime, **kwargs) -> bool:
+        return self.trades.timed_out(trade, order, current_time)  # Freqtrade asks in every loop until it is filled
 
     def order_filled(self, trade: Trade, **kwargs) -> None:
         self.trades.record(trade)  # an order that is filled at once is never asked about

@@ -25,7 +25,7 @@ from ..data.windows import first_start_without_hole
 from .version import Policy
 
 AGENT = BLOCKS["agent"]  # slots 21 to 26
-RULES = 1  # one more whenever the same candles are played otherwise: who cached the answers asks again
+RULES = 2  # one more whenever the same candles are played otherwise: who cached the answers asks again
 NOBODY = -1
 SEED = 0  # of the simulated latencies
 WINDOW = 20  # bars that slots 23 to 26 are sums over
@@ -36,6 +36,10 @@ Frame = Mapping[str, NDArray]
 
 class UnknownPair(ValueError):
     """A policy that acts was not trained on this pair."""
+
+
+class LackingInput(ValueError):
+    """Candles come without what a policy that acts was trained with beside them (OBS-59, ENR-9)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ def rollout(
     policies : Policy or sequence of Policy
         Ascending by `valid_from`, equal in environment. A policy given alone acts from its own `valid_from` on too.
     frame : Mapping of str to array, or DataFrame
-        Closed candles: date (open time, UTC), open, high, low, close, volume.
+        Closed candles: date (open time, UTC), open, high, low, close, volume, and the inputs beside them.
     pair : str
     now_and_then : callable
         Called every few candles; what it raises ends the work (deadline, client gone).
@@ -82,6 +86,8 @@ def rollout(
     ------
     UnknownPair
         If the pair is none of the tokens of a version that acts.
+    LackingInput
+        If the frame lacks a column that such a version was trained with: a default in its slot is not what it learned.
     ValueError
         If a row is no candle; the message names row, value and expectation.
     """
@@ -182,6 +188,8 @@ def _market_rows(chain: Sequence[Policy], frame: Frame, pair: str, acted_by: NDA
         tokens = policy.observations.tokens
         if pair not in tokens:
             raise UnknownPair(f"{policy.version} does not know {pair}, expected one of {', '.join(tokens)}")
+        if lacking := [name for name in policy.observations.inputs if name not in frame]:
+            raise LackingInput(f"{policy.version} was trained with {', '.join(lacking)}, these candles have none")
         made = policy.observations.market(frame, tokens.index(pair))
         if rows is None:
             rows = made

@@ -1,13 +1,11 @@
 """What the policy wants at each newest candle, live: one observation, asked about once, kept with its candle (PPA-2).
 
-From: GET /observation, the pair's candles, its account. To: `policies`, for live and dry-run bots. The market's slots
-are made by the service's own code (`tradekernels.observation`) from the service's own statistics, the agent's from the
-bot's wallet and orders: for the same candles and the same account it is the row that a rollout sees, bit for bit.
+From: GET /observation, `observe`, the pair's account. To: `policies`, for live and dry-run bots.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +21,13 @@ from strategies.shared.complaints import Complaints
 from strategies.shared.forms import ACTION, ROLLOUT
 from strategies.shared.live import newest
 from strategies.shared.model_lines import milliseconds
+from strategies.shared.observe import observe
 from strategies.shared.patience import Patience
 from strategies.shared.replies import LiveAnswer, candle_ms, own_columns
 
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 30.0  # SRV-9: a moved alias is picked up within 30 s
-MARGIN = 8  # rows more than the newest observation reads
-MAX_HOLE, HOLE_WINDOW = 3, 20  # bars
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,31 @@ class Champion:
     version: str
     observations: ObservationSet
     told_at: float  # monotonic seconds
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How this bot trades: where the policy was trained otherwise, the account it sees is not the one it learned with.
+
+    Attributes
+    ----------
+    dead_band : callable
+        Returns the least difference of weights that is traded.
+    can_short : bool
+        Whether a weight below 0 is.
+    """
+
+    dead_band: Callable[[], float]
+    can_short: bool
+
+    def differ(self, told: Mapping[str, Any]) -> list[str]:
+        """Return in what a policy that GET /observation tells about was trained otherwise, and what to do."""
+        words, band = [], self.dead_band()
+        if abs(told["dead_band"] - band) > 0.005:  # a parameter has two decimals
+            words.append(f"with a dead band of {told['dead_band']:g}, this bot trades from {band:g} on: set dead_band")
+        if told["can_short"] and not self.can_short:
+            words.append("with shorts, which this bot may not open: train one without, or trade futures")
+        return words
 
 
 class Actions:
@@ -55,6 +77,8 @@ class Actions:
         Who is told what was wrong.
     wait_seconds : float
         That all questions of one loop may take.
+    habits : Habits, optional
+        What a new champion's training is compared with.
     clock, now : callable
         Monotonic seconds and the wall clock, parameters so that tests need not wait.
     """
@@ -65,10 +89,12 @@ class Actions:
         accounts: Accounts,
         complaints: Complaints,
         wait_seconds: float,
+        habits: Habits | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._url, self._accounts, self._complaints, self._clock, self._now = url, accounts, complaints, clock, now
+        self._habits = habits
         self.patience = Patience(wait_seconds)
         self._answered: dict[tuple[str, str], dict[int, LiveAnswer]] = {}
         self._champions: dict[str, Champion] = {}  # by timeframe
@@ -134,6 +160,8 @@ class Actions:
                     "%s acts on %s: trained with a dead band of %s on %s.",
                     version, timeframe, told.get("dead_band"), ", ".join(observations.tokens),
                 )  # fmt: skip
+                for words in self._habits.differ(told) if self._habits else ():
+                    logger.warning("%s was trained %s (docs/strategies.md).", version, words)
         except ForecastUnavailable as error:
             raise _about_policies(error) from error
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
@@ -148,36 +176,6 @@ class Actions:
         client = client_for(self._url)
         client.patience = self.patience
         return client
-
-
-def holed(frame: pd.DataFrame, bar_ms: int) -> bool:
-    """Tell whether more than 3 bars in a row are missing or filled among the last 20 (DQ-4): nothing is acted on there.
-
-    Freqtrade fills a missing candle with one of no volume at the last price.
-    """
-    recent = frame.iloc[-HOLE_WINDOW:]
-    still = [recent[name] == recent["close"] for name in ("open", "high", "low")]
-    times, filled = wire.open_times(recent), np.logical_and.reduce([recent["volume"] == 0, *still])
-    marks = np.concatenate([[times[0] - bar_ms], times[~filled], [times[-1] + bar_ms]])
-    return bool((np.diff(marks) // bar_ms - 1 > MAX_HOLE).any())
-
-
-def observe(observations: ObservationSet, pair: str, frame: pd.DataFrame, agent: tuple[float, ...]) -> np.ndarray:
-    """Return the observation at a frame's newest candle, float32 (slots,); `ForecastUnavailable` says what is wrong."""
-    if pair not in observations.tokens:
-        raise ForecastUnavailable("unknown_pair", f"the policy knows {', '.join(observations.tokens)}")
-    needed = observations.warmup + 1
-    if len(frame) < needed:
-        raise ForecastUnavailable("short", f"the frame has {len(frame)} candles, an observation reads {needed}")
-    if holed(frame, observations.bar_ms):
-        raise ForecastUnavailable("unscored", f"more than {MAX_HOLE} bars in a row are missing among the last 20")
-    columns = ["date", *wire.PRICES, *(name for name in observations.inputs if name in frame)]
-    recent = frame[columns].iloc[-(needed + MARGIN) :].reset_index(drop=True)
-    try:
-        rows = observations.market(recent, observations.tokens.index(pair))
-        return observations.observe(rows[-1], agent, float(recent["close"].iloc[-1]))
-    except ValueError as error:  # no candle, another micro source than in training, an account that cannot be
-        raise ForecastUnavailable("unobservable", str(error)) from error
 
 
 def read_action(body: bytes, pair: str, timeframe: str, closed: int) -> tuple[list[float], str]:

@@ -27,8 +27,11 @@ REMEDIES = {
     "layout": "service and bot must run the same release of tradekernels: update the older one, then restart it",
     "short": "let Freqtrade load more candles: startup_candle_count of the strategy, and for 15m futures of Binance "
     '"_ft_has_params": {"ohlcv_candle_limit": 1000} in the exchange section (docs/strategies.md)',
-    "unobservable": "give the bot the data that the policy was trained with; see docs/strategies.md",
+    "unobservable": "train a policy of candles alone, or add what it reads to the frame: Freqtrade's candles have "
+    "neither taker volume nor the book (docs/policy.md)",
+    "refused": "the service says why in the words before these; asking again cures nothing",
     "unscored": "choose a range after the first version's valid_from and after the warm-up, or train earlier versions",
+    "replay": "make the file again with `python -m nn.service.replay`, on this installation, or leave replay_file out",
     "leak": "the service broke the as-of rule; do not trade on it and look into its log",
     "fault": "see the service's log under user_data/logs",
 }

@@ -14,7 +14,7 @@ import pandas as pd
 
 from strategies.shared import metrics
 from strategies.shared.accounts import Accounts
-from strategies.shared.actions import Actions
+from strategies.shared.actions import Actions, Habits
 from strategies.shared.cache import ForecastCache
 from strategies.shared.client import ForecastUnavailable
 from strategies.shared.complaints import Complaints
@@ -23,18 +23,18 @@ from strategies.shared.forms import ROLLOUT
 from strategies.shared.history import History
 from strategies.shared.model_lines import ModelLines
 from strategies.shared.replies import AGE, empty_columns
-from strategies.shared.settings import Settings, cache_folder
+from strategies.shared.settings import Settings, cache_folder, short_allowed
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = (*ROLLOUT.numbers, AGE, *ROLLOUT.texts)
 
 
-def policy_source(config: Mapping[str, Any], accounts: Accounts) -> "PolicySource":
+def policy_source(config: Mapping[str, Any], accounts: Accounts, dead_band: Callable[[], float]) -> "PolicySource":
     """Return the source that a Freqtrade config asks for; a wrong `candlewright` section is a ValueError."""
     settings, live = Settings.from_config(config), str(config.get("runmode") or "") in LIVE_MODES
     metrics.export(settings.metrics_port if live else 0)
-    return PolicySource(settings, accounts, live)
+    return PolicySource(settings, accounts, live, Habits(dead_band, short_allowed(config)))
 
 
 class PolicySource:
@@ -48,6 +48,8 @@ class PolicySource:
         What the policy sees of itself, live.
     live : bool
         Whether `columns` asks for the newest candle only.
+    habits : Habits, optional
+        Live: how the bot trades, to warn where its policy was trained otherwise.
     clock : callable
         Monotonic seconds, for the warnings and the age of what the service told.
     """
@@ -57,6 +59,7 @@ class PolicySource:
         settings: Settings,
         accounts: Accounts,
         live: bool = False,
+        habits: Habits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._complaints = Complaints(clock)
@@ -65,7 +68,7 @@ class PolicySource:
         cache = ForecastCache(folder, settings.cache_megabytes * 2**20)
         self._source: History | Actions = History(url, lines, cache, self._complaints, ROLLOUT)
         if live:
-            self._source = Actions(url, accounts, self._complaints, WAIT_SECONDS, clock)
+            self._source = Actions(url, accounts, self._complaints, WAIT_SECONDS, habits, clock)
 
     def columns(self, pair: str, timeframe: str, dataframe: pd.DataFrame) -> pd.DataFrame:
         """Return `COLUMNS` on the frame's index."""

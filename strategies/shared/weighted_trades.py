@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from freqtrade.persistence import Trade
+from freqtrade.persistence import Order, Trade
 
 from strategies.engines.weights import SIDES, affordable, missing_units
 from strategies.shared.accounts import Accounts, filled_at
@@ -102,10 +102,14 @@ class WeightedTrades:
         """Tell whether the signal is still young enough to be traded on."""
         return not self._live or not self._late.refuses(self._dp, pair, self._timeframe, now)
 
-    def timed_out(self, trade: Trade) -> bool:
-        """Return False, in the form of `check_entry_timeout`."""
+    def timed_out(self, trade: Trade, order: Order, now: datetime) -> bool:
+        """Tell whether an entry order is of an earlier candle, in the form of `check_entry_timeout`.
+
+        In training an order is filled in the candle after its decision, or never: one that waits longer would be filled
+        for a target that is no longer wanted. Orders that leave wait on: nothing ends an exit but its fill.
+        """
         self.record(trade)
-        return False
+        return order.order_date_utc < pd.Timestamp(now).floor(self._bar)
 
     def record(self, trade: Trade) -> None:
         """Live, write down once what decided this trade: while its order waits, or at a fill that did not wait."""

@@ -111,6 +111,22 @@ def test_the_filters_of_an_agent_refuse_entries_and_no_exits(stub, make_candles)
     assert (after["exit_long"] == before["exit_long"]).all()
 
 
+@pytest.mark.parametrize("runmode", ["backtest", "dry_run"])
+@pytest.mark.parametrize(("placed", "now", "ends"), [(2, 899, False), (2, 901, True), (899, 901, True), (0, 0, False)])
+def test_an_entry_order_of_an_agent_lives_for_one_candle(runmode, placed, now, ends):
+    """ENV-3: as in training, however long `unfilledtimeout` is. Asked as Freqtrade asks; an exit waits on."""
+    strategy = load("PPOAgent", runmode=runmode)
+    strategy.config["unfilledtimeout"] = {"entry": 45, "exit": 45, "unit": "minutes"}
+    strategy.dp.get_analyzed_dataframe = lambda pair, timeframe: (pd.DataFrame(), None)
+    opened = pd.Timestamp("2025-03-01 12:15", tz="UTC")
+    at, moment = (opened + pd.Timedelta(seconds, "s") for seconds in (placed, now))
+    trade = trade_at(100.0, at.to_pydatetime())
+    trade.exit_side = "sell"
+    for side, expected in (("buy", ends), ("sell", False)):
+        order = SimpleNamespace(ft_order_side=side, status="open", order_date_utc=at.to_pydatetime())
+        assert strategy.ft_check_timed_out(trade, order, moment.to_pydatetime()) is expected
+
+
 def test_a_service_that_looks_ahead_is_caught(stub, make_candles):
     """Planted: a forecast that is the future itself."""
     answer = stub.answer

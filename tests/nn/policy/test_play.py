@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from tradekernels.environment import TradingEnvironment, market
+from tradekernels.observation import fit, observation_set
 
-from nn.policy.play import AGENT, NOBODY, UnknownPair, rollout
+from nn.policy.play import AGENT, NOBODY, LackingInput, UnknownPair, rollout
 from nn.policy.version import Policy
 from nn.registry.keys import Keys
 from nn.registry.manifest import load_version
@@ -114,3 +115,19 @@ def test_a_ruined_account_begins_anew(chain, frame):
     assert (np.diff(told.turnover[WARMUP:]) >= 0).all()
     calm = np.delete(np.arange(WARMUP + 1, N_ROWS), ruined - WARMUP - 1)
     np.testing.assert_allclose(told.growth[calm], np.log(told.worth[calm] / told.worth[calm - 1]), atol=1e-12)
+
+
+@pytest.mark.parametrize("column", ["taker_buy_volume", "quote_volume", "fear_greed"])
+def test_a_policy_is_played_with_what_it_was_trained_with_or_not_at_all(chain, frame, column):
+    """OBS-59, ENR-9: without the column a slot would show a default, or a formula of candles, and nobody would know."""
+    values = {"taker_buy_volume": 0.4 * frame["volume"], "quote_volume": frame["volume"] * frame["open"]}
+    richer = frame.assign(**{column: values.get(column, 40.0)})
+    observations = observation_set(fit(richer[:600], "15m"), chain[0].observations.tokens, 3)
+    assert observations.inputs == (column,)
+    policy = replace(chain[0], observations=observations)
+    played = rollout(policy, richer, PAIR)
+    rows = observations.market(richer, 1)[WARMUP:]
+    rows[:, AGENT] = played.agent[WARMUP:]
+    assert policy.act(rows)[0].tobytes() == played.target_weight[WARMUP:].tobytes()
+    with pytest.raises(LackingInput, match=f"{policy.version} was trained with {column}, these candles have none"):
+        rollout(policy, frame, PAIR)

@@ -12,8 +12,9 @@ from tradekernels.observation import fit, observation_set
 from nn.policy.play import holed as holed_in_rollouts
 from strategies.engines.weights import Account
 from strategies.shared import client
-from strategies.shared.actions import MARGIN, holed
+from strategies.shared.actions import Habits
 from strategies.shared.forms import AGENT_SLOTS, ROLLOUT
+from strategies.shared.observe import MARGIN, holed
 from strategies.shared.policies import COLUMNS, PolicySource
 from strategies.shared.settings import Settings
 
@@ -182,6 +183,29 @@ def test_another_champion_is_followed_at_once(live_stub, make_candles):
     live_stub.policy_versions.append({"version": "p3", "valid_from": "2025-02-01T00:00:00Z", "trained_until": ""})
     assert source.columns(PAIR, TIMEFRAME, frame)["model_version"].iloc[-1] == "p3"
     assert posts(live_stub) == ["/action"] * 3  # the second was refused
+
+
+@pytest.mark.parametrize(
+    ("band", "bot_shorts", "trained_shorts", "words"),
+    [
+        (0.05, False, False, ()),
+        (0.05, True, True, ()),
+        (0.2, True, True, ("p2 was trained with a dead band of 0.05, this bot trades from 0.2 on",)),
+        (0.05, False, True, ("p2 was trained with shorts, which this bot may not open",)),
+    ],
+)
+def test_a_bot_with_other_habits_than_its_policy_is_told_once(
+    live_stub, make_candles, caplog, band, bot_shorts, trained_shorts, words
+):
+    """ENV-3: another dead band, or no shorts, and the account is not the one that it learned with."""
+    live_stub.policy_can_short, frame = trained_shorts, make_candles(2905, start="2025-01-20")
+    habits, clock = Habits(lambda: band, bot_shorts), Clock()
+    source = PolicySource(Settings(service_url=live_stub.url), Flat(), True, habits, clock)
+    for rows in (2904, 2905):
+        assert not missing(source.columns(PAIR, TIMEFRAME, frame.iloc[:rows])).iloc[-1]
+        clock.now += 60  # the champion is asked for again
+    assert len(warnings_of(caplog)) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings_of(caplog), strict=True))
 
 
 def test_a_layout_that_this_bot_cannot_make_is_said_with_its_remedy(live_stub, make_candles, caplog):
