@@ -81,7 +81,7 @@ class Judgement:
                 f" {mean * 1e4:+.1f} bps over it, 95 % interval {low * 1e4:+.1f} to {high * 1e4:+.1f}"
             )
         luck = "unknown" if self.deflated_sharpe is None else f"{self.deflated_sharpe:.3f}"
-        said.append(f"deflated Sharpe ratio {luck}, {self.n_tries} tries counted")
+        said.append(f"deflated Sharpe ratio {luck}, tries counted: {self.n_tries}")
         return tuple(said)
 
     @property

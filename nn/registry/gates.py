@@ -144,7 +144,7 @@ def _more_than_luck(trading: Mapping[str, float], thresholds: Thresholds) -> Gat
     """Every try counts, those of a search too: the more there were, the more the Sharpe ratio must be (EVA-9)."""
     figure, least = trading.get("deflated_sharpe"), thresholds.policy_min_deflated_sharpe
     gate = _gate("EVA-9", "deflated_sharpe", figure, ">", least)
-    tries = f"{trading['trials']:.0f} tries counted" if "trials" in trading else ""
+    tries = f"tries counted: {trading['trials']:.0f}" if "trials" in trading else ""
     return gate.model_copy(update={"note": "; ".join(filter(None, (gate.note, tries)))})
 
 

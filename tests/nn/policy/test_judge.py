@@ -103,13 +103,13 @@ def test_more_trials_before_a_policy_leave_less_of_its_sharpe_ratio(monkeypatch)
     assert figures[0] > figures[1] + 0.05 > figures[2] + 0.1
     payload = Evaluation.model_validate(found[1].payload("policy-15m", "v")).trading
     assert (payload["trials"], payload["trials_deviation"]) == (11, 0.2)
-    assert found[1].reasons[-1].endswith("11 tries counted")
+    assert found[1].reasons[-1].endswith("tries counted: 11")
     assert searched_before(Evaluation.model_validate(found[1].payload("policy-15m", "v"))) == found[1].searched
     manifest = SimpleNamespace(kind=ACTOR_CRITIC, version="v", valid_from=judged.begin, warmup=2880)
     signed = [Evaluation.model_validate(each.payload("policy-15m", "v")) for each in found]
     gates = [gate for each in signed for gate in judge(manifest, each, load_thresholds()) if gate.id == "EVA-9"]
     assert [gate.passed for gate in gates] == [True, True, False]
-    assert gates[2].note == "1001 tries counted"
+    assert gates[2].note == "tries counted: 1001"
     two = replace(judged, seeds=(*judged.seeds, account_with(draw.normal(0.001, 0.01, 60))))
     first = judgement(two, 7, SearchedSection(trials=10, sharpe_deviation=0.01))  # seeds lie further apart
     alone = judgement(judged, 7, searched_before(Evaluation.model_validate(first.payload("policy-15m", "v"))))
