@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,19 @@ def test_an_episode_ends_is_seen_to_end_and_then_begins_anew(pairs):
     np.testing.assert_array_equal(observation, first)
     assert (reward[0], terminated[0], truncated[0]) == (0.0, False, False)
     assert environment.step(action).observation[0, 22] > 0.5
+
+
+def test_every_row_begins_as_often_as_every_other(pairs):
+    """A stretch of few rows would otherwise be learned as often as one of many."""
+    long, short = pairs[0], replace(pairs[1], first=N_ROWS - 52)
+    environment = TradingEnvironment([short, long, short], 40_000, Settings(episode_length=50))
+    environment.reset(3)
+    pair, start = environment.copies["pair"], environment.copies["start"]
+    n_starts = [2, 530, 2]  # first to last - 50, both counted
+    for number, (one, expected) in enumerate(zip((short, long, short), n_starts, strict=True)):
+        begun = np.bincount(start[pair == number] - one.first, minlength=expected)
+        assert len(begun) == expected  # no start is outside, and none leaves too few rows
+        assert (abs(begun - 40_000 / 534) < 6 * (40_000 / 534) ** 0.5).all()
 
 
 def test_without_a_length_an_episode_ends_with_its_rows(pairs):

@@ -34,6 +34,18 @@ cdef inline double settle(Copy* it, const Settings* s, const Pair* pair, const R
     return gain
 
 
+cdef inline Py_ssize_t pair_of(const Pair* pairs, Py_ssize_t n_pairs, long long start) noexcept nogil:
+    """Return the pair in which the start of this number lies, all pairs' starts counted one after the other."""
+    cdef Py_ssize_t low = 0, high = n_pairs - 1, middle
+    while low < high:
+        middle = (low + high) // 2
+        if pairs[middle].starts <= start:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 cdef inline void begin(Copy* it, const Settings* s, const Pair* pairs, const Row** rows, Py_ssize_t n_pairs,
                        unsigned long long seed, unsigned long long stream, long long at_pair,
                        long long at_row) noexcept nogil:
@@ -43,8 +55,12 @@ cdef inline void begin(Copy* it, const Settings* s, const Pair* pairs, const Row
     cdef int k
     it.episode += 1
     philox(seed, stream, <unsigned long long> it.episode, 0, FOR_START, words)
-    it.pair = (at_pair if at_pair >= 0 else <long long> below(words[0], n_pairs) if s.random_start
-               else <long long> (stream % <unsigned long long> n_pairs))
+    if at_pair >= 0:
+        it.pair = at_pair
+    elif s.random_start:
+        it.pair = pair_of(pairs, n_pairs, <long long> below(words[0], pairs[n_pairs - 1].starts))
+    else:
+        it.pair = <long long> (stream % <unsigned long long> n_pairs)
     pair = &pairs[it.pair]
     it.start = pair.first
     if at_row >= 0:

@@ -25,6 +25,7 @@ cdef struct Row:  # one candle and what was known at its close
 
 cdef struct Pair:
     long long first, last               # rows an episode may use
+    long long starts                    # rows an episode may begin at, of this pair and of those before it
     double bar_ms
     double tick_part, tick_whole, lot_part, lot_whole  # steps as fractions, see _costs.pxd
     double atom_part, atom_whole        # an atom divides tick x lot and the quote step: cash is whole atoms

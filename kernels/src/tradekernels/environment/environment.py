@@ -90,13 +90,15 @@ class TradingEnvironment:
             "markets": self.markets, "n_copies": self.n_copies, "settings": self.settings, "threads": self.threads,
             "first_stream": whole("first_stream", first_stream, 0),
         }  # fmt: skip
+        records = np.concatenate([one.record(self.settings) for one in self.markets])
+        records["starts"] = np.cumsum(records["last"] - records["first"] + 1 - length)
         self._copies = np.zeros(self.n_copies, dtype=COPY)
         self.copies = self._copies.view()  # the state of every copy, to be looked at
         self.copies.flags.writeable = False
         self._engine = Engine(
             [one.rows_with(self.settings).view(np.uint8) for one in self.markets],
             [one.observation for one in self.markets],
-            np.concatenate([one.record(self.settings) for one in self.markets]).view(np.uint8),
+            records.view(np.uint8),
             self.settings.record().view(np.uint8),
             np.empty(0, dtype=np.uint8) if self.settings.book is None else self.settings.book.record().view(np.uint8),
             self._copies.view(np.uint8),

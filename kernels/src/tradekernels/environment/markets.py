@@ -29,7 +29,7 @@ ROW = np.dtype(
     ]
 )  # fmt: skip
 PAIR = np.dtype(
-    [("first", np.int64), ("last", np.int64)]
+    [("first", np.int64), ("last", np.int64), ("starts", np.int64)]
     + [
         (name, np.float64)
         for name in (

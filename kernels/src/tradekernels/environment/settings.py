@@ -175,7 +175,8 @@ class Settings:
     episode_length : int, optional
         Steps until truncation; without it an episode ends with the market's range.
     random_start : bool
-        Draw pair and first row of each episode; else copy i begins pair i (modulo their number) at its first row.
+        Draw where each episode begins, every row of every pair alike: a pair of twice the candles is begun twice as
+        often. Else copy i begins pair i (modulo their number) at its first row.
     book : BookFlow, optional
         Fill orders in a small live order book inside each candle (book fidelity) instead of by a formula.
     """
