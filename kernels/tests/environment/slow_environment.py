@@ -38,7 +38,7 @@ class SlowEnvironment:
         draw = words(self.seed, self.stream, self.episode, 0, 1)
         count, length = len(self.markets), settings.episode_length
         starts = [one.last - one.first + 1 - (length or 1) for one in self.markets]
-        anywhere = [number for number, n_starts in enumerate(starts) for _ in range(n_starts)]  # where an episode may begin
+        anywhere = [number for number, n_starts in enumerate(starts) for _ in range(n_starts)]
         which = anywhere[draw[0] * len(anywhere) >> 64] if settings.random_start else self.stream % count
         self.market = market = self.markets[which]
         self.row = self.start = market.first
