@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.timeframe import timeframe_ms
+from ..models.build import POLICY_COLUMNS
 from .metrics import Metrics
 from .policy.action import Actions
-from .policy.question import Observations
+from .policy.question import ActionParameters, Observations
 from .reply import classes_of
 from .scoring import NONE, Forecasts, score
 from .shadow_store import Answers, ShadowStore
@@ -39,6 +40,7 @@ BUSY_S = 10.0  # a job that finds no pause for so long is dropped
 PAUSE_S = 0.005
 REMEMBERED = 4096  # candles that need no second answer, when many bots ask about the same one
 AGREEMENT_OVER = 500  # newest candles
+WEIGHT = POLICY_COLUMNS.index("target_weight")
 Name = tuple[str, int, str, str]  # pair, opening of the candle in ms, champion, challenger
 
 
@@ -73,7 +75,7 @@ class Challenger:
                 self._put(Job(line, n_rows, partial(self._score, asked, line, forecasts)))
 
     def offer_action(self, asked: Observations, line: Line, found: Actions) -> None:
-        """Take an action that has been answered; returns at once, whatever happens."""
+        """Take the first row of an action that has been answered: all are of one candle, and bots ask one."""
         if not waits(line) or asked.parameters.close_time is None or found.reason_codes[0] != NONE:
             return
         assert line.challenger is not None
@@ -81,7 +83,8 @@ class Challenger:
         if line.challenger.feature_digest != line.champion.feature_digest:
             self.metrics.shadow_dropped.labels("layout").inc()
             return
-        self._put(Job(line, len(asked.rows), partial(self._act, asked, line, found)))
+        first, said = asked.rows[:1].copy(), found.columns[0].copy()  # what waits holds no request of many rows
+        self._put(Job(line, 1, partial(self._act, asked.parameters, first, line, said)))
 
     def _put(self, job: Job) -> None:
         with self.lock:
@@ -157,11 +160,11 @@ class Challenger:
         rows = ((names[row], champion.values[row], found.values[row]) for row in both)
         self._keep(line.kind, asked.timeframe, rows, same)
 
-    def _act(self, asked: Observations, line: Line, champion: Actions) -> None:
-        """Answer the first row: all of them are of one candle, and bots ask one."""
+    def _act(
+        self, parameters: ActionParameters, rows: NDArray[np.float32], line: Line, said: NDArray[np.float32]
+    ) -> None:
         assert line.challenger is not None
         assert line.champion is not None
-        policy, parameters = line.challenger.policy, asked.parameters
         close_ms = parameters.close_time
         assert close_ms is not None
         opened = close_ms - timeframe_ms(parameters.timeframe)
@@ -169,13 +172,13 @@ class Challenger:
         if name in self.answered or line.challenger.valid_from_ms > close_ms:
             return
         self._pause()()
-        with np.errstate(all="ignore"):
-            found, _ = policy.columns(asked.rows[:1])
+        with np.errstate(all="ignore"):  # weights are finite, but their products may be beyond float32
+            found = line.challenger.policy.columns(rows)[0][0]
         if not np.isfinite(found).all():
             return
-        apart = abs(float(found[0, 0]) - float(champion.columns[0, 0]))
+        apart = abs(float(found[WEIGHT]) - float(said[WEIGHT]))
         same = np.array([apart <= line.champion.manifest.environment.dead_band])
-        self._keep(line.kind, parameters.timeframe, [(name, champion.columns[0], found[0])], same)
+        self._keep(line.kind, parameters.timeframe, [(name, said, found)], same)
 
     def _keep(
         self,
