@@ -1,7 +1,8 @@
 """HTTP/1.1 connections that are ended when nothing comes (LIM-6). From: `__main__`. To: uvicorn, as its protocol.
 
 uvicorn times the pause after an answer, not the one before a question: who connects and says nothing, or a header a
-minute, would keep a place among the open files for ever. Bodies are timed by `body`, answers by `sending`.
+minute, would keep a place among the open files for ever. Bodies are timed by `body`, answers by `sending`. What is no
+HTTP is told so in the form of all other errors (LIM-8).
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import resource
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .body import JSON
+from .errors import bad_request
 
 HEAD_S = 10.0  # from connecting, or the first byte of a later question, to the end of its headers
 
@@ -33,6 +37,16 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and end the connection; where an answer has begun already, only that."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = bad_request("this is no valid HTTP").body()
+            length = str(len(body)).encode()
+            headers = [(b"content-type", JSON.encode()), (b"content-length", length), (b"connection", b"close")]
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _await_head(self) -> None:
         if self._head is None:

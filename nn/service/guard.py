@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .body import ARROW, JSON
-from .errors import Refused
+from .errors import Refused, bad_request
 from .keys import ApiKeys, Keyring
 from .metrics import Metrics
 from .places import Places
@@ -122,6 +122,8 @@ class Guard:
             raise Refused(405, "method_not_allowed", f"this path takes {allowed}", allow=allowed)
         if endpoint.content_types:
             check_content_type(headers, endpoint.content_types)
+            if scope["query_string"]:
+                raise bad_request("this path takes no parameters beside the body")
         return endpoint
 
     def check_host(self, headers: Headers) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from nn.service.connections import Connection
 from nn.service.keys import KeyProblem, Keyring, read_api_keys
 from tools.errors import UserError
 from tools.exchange.server import CannotServe, bind
@@ -154,7 +155,7 @@ def serve(bound: socket.socket, app, names: list[str]) -> None:
         f"datahub ready at http://{LOOPBACK}:{bound.getsockname()[1]} ({', '.join(names)})", file=sys.stderr, flush=True
     )
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
+        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none", http=Connection,
         timeout_graceful_shutdown=GRACE_S,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[bound])

@@ -14,6 +14,7 @@ from functools import partial
 
 import uvicorn
 
+from nn.service.connections import Connection
 from nn.service.keys import ApiKeys, KeyProblem, Keyring, read_api_keys
 from tools.children import raise_on_termination
 from tools.errors import UserError
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     scheduler.begin()
     config = uvicorn.Config(
         JobApp(home, queue, keys, scheduler), log_config=None, access_log=False, server_header=False,
-        proxy_headers=False, ws="none", lifespan="off", timeout_graceful_shutdown=1,
+        proxy_headers=False, ws="none", http=Connection, lifespan="off", timeout_graceful_shutdown=1,
     )  # fmt: skip
     print(f"jobs ready at http://{LOOPBACK}:{bound.getsockname()[1]}", file=sys.stderr, flush=True)
     raise_on_termination()  # uvicorn raises a signal again once it has shut down: jobs must be ended then

@@ -122,6 +122,14 @@ def test_another_content_type_is_415(ask, kit, content_type):
     assert refused(response, 415, "content_type")
 
 
+@pytest.mark.parametrize("query", ["?x=1", "?pair=BTC/USDT", "?timeframe=15m"])
+@pytest.mark.parametrize("path", ["/forecast", "/predict", "/action", "/rollout"])
+def test_a_question_beside_its_body_is_400(ask, kit, path, query):
+    """LIM-5: the framework alone ignores what stands beside the top parameter."""
+    response = ask("POST", path + query, content=kit.json_body(kit.candles(5)), headers=JSON)
+    assert refused(response, 400, "bad_request")
+
+
 def test_a_content_encoding_is_415(ask, kit):
     """LIM-4: what arrives is what is counted."""
     response = ask("POST", "/forecast", content=b"x", headers=JSON | {"content-encoding": "gzip"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -114,6 +115,31 @@ def test_requests_behind_one_another_on_one_connection(server, kit):
         with connect(server) as line:
             line.sendall(raw(server, latest, JSON, extra=extra + "connection: close\r\n"))
             assert line.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 415", b"HTTP/1.1 403"), extra
+
+
+def test_what_is_no_http_is_told_so_as_json(server, kit):
+    """LIM-8: the server under it answers in plain text; and where an answer has begun, the connection ends quietly."""
+    for lines in (
+        "GET /livez HTTP/1.1\r\n\r\n",
+        "nonsense\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: 127.0.0.1\r\na b\r\n\r\n",
+    ):
+        with connect(server) as line:
+            line.sendall(lines.encode())
+            head, body = b"".join(iter(lambda line=line: line.recv(1 << 16), b"")).split(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert json.loads(body)["error"] == "bad_request"
+    with connect(server) as line:
+        line.sendall(
+            raw(server, b"", "text/plain", extra="transfer-encoding: chunked\r\n").replace(
+                b"content-length: 0\r\n", b""
+            )
+        )
+        assert line.recv(12) == b"HTTP/1.1 415"
+        line.sendall(b"zz\r\nno chunk\r\n")
+        assert b"HTTP/1.1 400" not in b"".join(iter(lambda: line.recv(1 << 16), b""))
+    assert server.ask().status_code == 200
+    assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
