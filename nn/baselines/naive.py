@@ -18,7 +18,6 @@ from .rows import (
     Floats,
     Forecast,
     Rows,
-    direction_of,
     from_returns,
     sample_log_volatility,
     training_rows,
@@ -54,7 +53,7 @@ class LastDirection:
     def forecast(self, rows: Rows) -> Forecast:
         returns = np.stack([np.expm1(rows.past[:, -n:].sum(1, dtype=np.float64)) for n in HORIZON_QUARTERS], axis=1)
         volatility = np.stack([trailing_log_volatility(rows, n) for n in (4, 16)], axis=1)
-        return Forecast(returns, direction_of(returns), None, self.weights[0] + self.weights[1] * volatility)
+        return from_returns(returns, self.weights[0] + self.weights[1] * volatility)
 
 
 @dataclass(frozen=True)

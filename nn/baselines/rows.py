@@ -10,7 +10,7 @@ hour ago, which by now is the past: so a timeframe of any length gives the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -51,13 +51,16 @@ class Forecast:
     probability: Floats | None = None  # (N, 4, 3) of UP, DOWN, FLAT
     log_volatility: Floats | None = None  # (N, 2) natural log of the realised volatility of the next 1h and 4h
     balanced: NDArray[np.int64] | None = None  # (N, 4) the class as if all were equally frequent; see `balanced`
+    returns: Floats | None = None  # (N, 4) ratios
+    reaches: Floats | None = None  # (N, 8) probabilities that the long and the short levels are reached (TGT-9..16)
+    risks: Floats | None = None  # (N, 4) ratios: fall within 1h and 4h, rise within 1h and 4h (TGT-17..20)
 
     def __getitem__(self, chosen: NDArray) -> Forecast:
         return Forecast(*(None if part is None else part[chosen] for part in self.parts))  # type: ignore[arg-type]
 
     @property
     def parts(self) -> tuple[Floats | NDArray[np.int64] | None, ...]:
-        return self.score, self.classes, self.probability, self.log_volatility, self.balanced
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 class Baseline(Protocol):
@@ -98,7 +101,7 @@ def balanced(forecast: Forecast, class_shares: Floats) -> Forecast:
 
 def from_returns(returns: Floats, log_volatility: Floats | None = None) -> Forecast:
     """Return the forecast of returns (N, 4): its class is what the return would be labelled."""
-    return Forecast(returns, direction_of(returns), None, log_volatility)
+    return Forecast(returns, direction_of(returns), None, log_volatility, returns=returns)
 
 
 def direction_of(returns: Floats) -> NDArray[np.int64]:
@@ -134,12 +137,14 @@ def past_quarters(values: Labels | NDArray[np.float32], timeframe: str) -> NDArr
     """Return the log return (T,) of the quarter hour that ended with each bar, from labels (T, 24); 0 if unknown."""
     bars = bars_in(QUARTER, timeframe)
     past = np.zeros(len(values))
-    past[bars:] = np.log1p(np.nan_to_num(np.asarray(values)[:-bars, 0].astype(np.float64)))
+    past[bars:] = np.log1p(np.nan_to_num(first_columns(values, 1)[:-bars, 0].astype(np.float64)))
     return past
 
 
 def log_volatility(values: NDArray[np.float32], mask: NDArray[np.bool_], timeframe: str) -> NDArray[np.float64]:
     """Return the log realised volatility (T, 2) of the 1h and 4h after each bar, NaN where that future is not known.
+
+    Of the labels (T, 24) and their mask only the returns of 15m, 1h and 4h are read, the first three columns.
 
     Realised volatility is the root of the sum of squared log returns of quarter hours (Andersen and Bollerslev, 1998);
     it is not annualised.
@@ -160,7 +165,15 @@ def log_volatility(values: NDArray[np.float32], mask: NDArray[np.bool_], timefra
 def sample_log_volatility(data: TrainingData, samples: Samples) -> NDArray[np.float64]:
     """Return `log_volatility` (N, 2) of samples of the training data."""
     found = np.empty((len(samples), len(VOLATILITY_MINUTES)))
-    for pair, (values, masks) in enumerate(zip(data.values, data.masks, strict=True)):
+    for pair, values in enumerate(data.values):
         chosen = samples.pairs == pair
-        found[chosen] = log_volatility(np.asarray(values), masks, data.timeframe)[samples.ends[chosen]]
+        returns = first_columns(values, 3)
+        found[chosen] = log_volatility(returns, ~np.isnan(returns), data.timeframe)[samples.ends[chosen]]
     return found
+
+
+def first_columns(values: Labels | NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Return the first columns (T, number) of labels (T, 24), which begin with the returns; the rest is not made."""
+    if isinstance(values, Labels):
+        return values.columns(np.arange(len(values)), range(number))
+    return values[:, :number]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baselines.rows import Floats, Forecast
-from ..models.losses import DIRECTION, RETURNS
+from ..data.target_table import TARGET_NAMES
+from ..models.losses import DIRECTION, LONG_REACH, RETURNS, RISK
 from .bootstrap import Interval, block_counts, percentiles, resampled_sums
 
 HORIZONS = ("15m", "1h", "4h", "12h")
@@ -86,10 +87,26 @@ def figures(forecast: Forecast, outcomes: Outcomes) -> Iterator[Figure]:
             yield Figure(f"ece_{horizon}", calibration_sums(p.max(-1), right, known), calibration_error)
             squares = ((p - np.eye(3)[true]) ** 2).sum(-1)
             yield Figure(f"brier_{horizon}", np.stack([squares * known, known], axis=1).astype(np.float64), share)
+    yield from head_errors(forecast, outcomes)
     if forecast.log_volatility is not None:
         for index, horizon in enumerate(VOLATILITY_HORIZONS):
             sums = fit_sums(forecast.log_volatility[:, index], outcomes.log_volatility[:, index])
             yield Figure(f"volatility_r2_{horizon}", sums, r_squared)
+
+
+def head_errors(forecast: Forecast, outcomes: Outcomes) -> Iterator[Figure]:
+    """Yield mean absolute errors of returns and excursions, and Brier scores (0 to 1) of levels, by target."""
+    mae, brier = np.abs, np.square
+    for said, first, kind, error in (
+        (forecast.returns, RETURNS.start, "mae", mae),
+        (forecast.reaches, LONG_REACH.start, "brier", brier),
+        (forecast.risks, RISK.start, "mae", mae),
+    ):
+        for k, column in enumerate(() if said is None else said.T, start=first):
+            missed = error(column - outcomes.labels[:, k])
+            known = np.isfinite(missed)
+            sums = np.stack([np.where(known, missed, 0.0), known], axis=1).astype(np.float64)
+            yield Figure(f"{kind}_{TARGET_NAMES[k].replace('_will_reach', '')}", sums, share)
 
 
 def rank_sums(score: Floats, came: Floats, known: Bools) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from .regimes import REGIMES
 from .trading import DEFAULT_STRENGTH, STRENGTHS, Trades, profit_by_bucket, trade, trading_figures
 
 LEAST_ROWS = 20  # of a month or regime that gets a line of its own
-LOWER_IS_BETTER = ("ece", "brier")
+LOWER_IS_BETTER = ("ece", "brier", "mae")
 
 Figures = dict[str, float]
 

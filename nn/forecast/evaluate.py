@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -32,7 +32,7 @@ from ..baselines.rows import (
     sample_log_volatility,
     training_rows,
 )
-from ..data.target_table import DIRECTION_COLUMNS, FLAT, horizon_bars
+from ..data.target_table import DIRECTION_COLUMNS, FLAT, TARGET_NAMES, horizon_bars
 from ..data.targets import make_targets
 from ..data.timeframe import timeframe_ms
 from ..data.windows import RobustScaler, Windows, usable_ends
@@ -44,7 +44,7 @@ from ..evaluation.tables import table
 from ..evaluation.trading import buckets_of, strength_limits
 from ..evaluation.verdict import Evaluation, evaluate
 from ..models.build import Forecaster, build_model
-from ..models.losses import RETURNS
+from ..models.losses import LONG_REACH, RETURNS, RISK, SHORT_REACH
 from ..registry.manifest import LoadedVersion, Manifest
 from .dataset import Samples, TrainingData, cut
 
@@ -247,12 +247,23 @@ class Reading:
         """Return the forecast of rows (N, columns)."""
         probability = rows[:, [self.columns.index(name) for name in DIRECTION_COLUMNS]].reshape(len(rows), 4, 3)
         plain = from_probability(probability.astype(np.float64))
-        returns = [k for k, name in enumerate(self.columns) if name.startswith("future_return_")]
-        score = rows[:, returns].astype(np.float64) if returns else plain.score
+        returns = self.columns_of(rows, TARGET_NAMES[RETURNS])
+        told = replace(
+            plain,
+            score=plain.score if returns is None else returns,
+            returns=returns,
+            reaches=self.columns_of(rows, TARGET_NAMES[LONG_REACH] + TARGET_NAMES[SHORT_REACH]),
+            risks=self.columns_of(rows, TARGET_NAMES[RISK]),
+        )
         if self.volatility is None:
-            return Forecast(score, plain.classes, plain.probability)
-        volatility = self.volatility[0] + self.volatility[1] * self.log_risks(rows)
-        return Forecast(score, plain.classes, plain.probability, volatility)
+            return told
+        return replace(told, log_volatility=self.volatility[0] + self.volatility[1] * self.log_risks(rows))
+
+    def columns_of(self, rows: Floats, names: tuple[str, ...]) -> NDArray[np.float64] | None:
+        """Return these columns (N, len(names)); None where the network has not all of them."""
+        if not set(names) <= set(self.columns):
+            return None
+        return rows[:, [self.columns.index(name) for name in names]].astype(np.float64)
 
     def log_risks(self, rows: Floats) -> NDArray[np.float64]:
         """Return the log of fall plus rise (N, 2) within 1h and 4h."""

@@ -16,7 +16,9 @@ LIMIT = 4 << 20  # bytes
 HORIZONS = ("15m", "1h", "4h", "12h")
 FIGURES = (
     "ic", "accuracy", "top_decile_accuracy", "class_accuracy", "over_majority", "macro_f1", "argmax_macro_f1", "ece",
-    "brier", "volatility_r2",
+    "brier", "volatility_r2", "mae_future_return",
+    *(f"brier_{side}_{level}" for side in ("long", "short") for level in ("1pct", "2pct", "3pct", "5pct")),
+    "mae_max_drawdown", "mae_max_rally",
 )  # fmt: skip
 TRADING = (
     "trades",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, r2_score
+from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, mean_absolute_error, r2_score
 
 from nn.baselines.rows import Forecast, from_probability
 from nn.evaluation.bootstrap import block_counts, block_indices, percentiles, resampled_sums
@@ -78,6 +78,27 @@ def test_every_figure_is_another_librarys(draw):
         assert balanced[name] == found[name]
     confusion = one_hot((label * 3 + said).astype(int), 9, np.ones(N, bool)).sum(0).reshape(3, 3)
     np.testing.assert_array_equal(confusion, confusion_matrix(label, said))
+
+
+def test_errors_of_returns_levels_and_excursions_are_another_librarys(draw):
+    """EVA-2: each head beside its own target, rows whose future is not known left out."""
+    outcomes = outcomes_of(draw)
+    outcomes.labels[:, 8:16] = draw.integers(0, 2, (N, 8))
+    outcomes.labels[:, 16:20] = draw.exponential(0.01, (N, 4))
+    outcomes.labels[:50, 9] = np.nan
+    returns, reaches, risks = draw.normal(0, 0.01, (N, 4)), draw.random((N, 8)), draw.exponential(0.01, (N, 4))
+    plain = Forecast(np.zeros((N, 4)), np.zeros((N, 4), int))
+    told = replace(plain, returns=returns, reaches=reaches, risks=risks)
+    found = {figure.name: value(figure) for figure in figures(told, outcomes)}
+    known = np.isfinite(outcomes.returns[:, 2])
+    expected = mean_absolute_error(outcomes.returns[known, 2], returns[known, 2])
+    assert found["mae_future_return_4h"] == pytest.approx(expected)
+    assert found["brier_long_1pct_4h"] == pytest.approx(brier_score_loss(outcomes.labels[:, 8], reaches[:, 0]))
+    assert found["brier_long_2pct_4h"] == pytest.approx(brier_score_loss(outcomes.labels[50:, 9], reaches[50:, 1]))
+    assert found["brier_short_5pct_12h"] == pytest.approx(brier_score_loss(outcomes.labels[:, 15], reaches[:, 7]))
+    assert found["mae_max_drawdown_1h"] == pytest.approx(mean_absolute_error(outcomes.labels[:, 16], risks[:, 0]))
+    assert found["mae_max_rally_4h"] == pytest.approx(mean_absolute_error(outcomes.labels[:, 19], risks[:, 3]))
+    assert not [figure.name for figure in figures(plain, outcomes) if figure.name.startswith(("mae", "brier_"))]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -68,7 +68,9 @@ def test_both_kinds_are_judged_on_the_same_candles_as_the_baselines(kind, tmp_pa
     found = evaluate_version(loaded, data, frames, VALID_FROM, END, say=said.append)
     assert found.rows == 2 * (END - VALID_FROM) // timedelta(minutes=15)
     assert {"ic_1h", "accuracy_4h", "macro_f1_12h", "ece_15m", "brier_1h"} <= set(found.metrics)
-    assert ("volatility_r2_1h" in found.metrics) == (kind == UNIFIED_PATCHTST)
+    heads = {"volatility_r2_1h", "mae_future_return_1h", "brier_short_3pct_12h", "mae_max_rally_4h"}  # EVA-2
+    assert heads & set(found.metrics) == (heads if kind == UNIFIED_PATCHTST else set())
+    assert found.baselines["last_value"]["mae_future_return_1h"].value > 0
     assert {"logistic", "lightgbm", "nlinear", "ema", "last_value", "last_direction", "ridge"} <= set(found.baselines)
     assert not found.beats_baselines  # the market leans on its last step: whoever learned finds it, random weights not
     assert found.best["ic_15m"][1] > 0.3
