@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from arch import arch_model
 
 PARAMETERS = ("garch_omega", "garch_alpha", "garch_beta")
 MOST_ROWS = 50_000  # newest returns of a pair that are read: more change the weights little and take long
@@ -49,6 +48,8 @@ def _weights(pair: str, close: np.ndarray) -> tuple[float, float]:
     deviation = returns.std()
     if not deviation > 0.0:
         raise ValueError(f"{pair}: GARCH weights need prices that move, all {len(returns)} returns are equal")
+    from arch import arch_model  # a second and 60 MiB, which who reads no GARCH feature shall not pay for
+
     model = arch_model(returns / deviation, mean="Zero", vol="GARCH", p=1, q=1, rescale=False)
     result = model.fit(disp="off", show_warning=False)
     if result.convergence_flag != 0:

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .adamw import AdamW
 from .checkpoint import Checkpoint, State, generator_states, restore_generators
 from .config import FitConfig
 from .dataset import Samples, TrainingData
 from .metrics import forecast_metrics
 from .recipe import Raw, Recipe, to_device
 
-JUDGE_BATCH = 1024  # windows per forward pass without gradients
+JUDGE_BATCH = 256  # windows per forward pass without gradients: more need more memory and are no faster
 CPU = torch.device("cpu")
 
 
@@ -51,7 +52,7 @@ class Training:
     """What changes from step to step."""
 
     network: nn.Module
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
     draw: np.random.Generator  # of the order of windows
     device: torch.device
     history: History = field(default_factory=History)
@@ -61,7 +62,7 @@ class Training:
         """Return all of it as tensors and JSON."""
         groups = {"weights": self.network.state_dict(), "best": self.best_weights}
         tensors = {f"{group}.{name}": tensor for group, found in groups.items() for name, tensor in found.items()}
-        for number, moments in self.optimizer.state_dict()["state"].items():
+        for number, moments in self.optimizer.moments.items():
             tensors |= {f"moments.{number}.{name}": tensor for name, tensor in moments.items()}
         story = {
             "epochs": self.history.epochs,
@@ -78,7 +79,7 @@ class Training:
         for key, tensor in state.part("moments").items():
             number, name = key.split(".")
             moments.setdefault(int(number), {})[name] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.optimizer.restore(moments)
         self.draw.bit_generator.state = state.story["numpy"]
         self.history = History(state.story["epochs"], state.story["best_epoch"])
         restore_generators(state, self.device)
@@ -102,9 +103,7 @@ def fit(
     network runs in bfloat16 where torch's autocast thinks it safe; losses and weights are float32 everywhere.
     """
     network.to(device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
+    optimizer = AdamW(network.parameters(), config.learning_rate, config.weight_decay)
     training = Training(network, optimizer, np.random.default_rng(seed), device)
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         training.restore(saved)
@@ -151,9 +150,8 @@ def _train_epoch(
     order = training.draw.permutation(len(samples))
     sums: dict[str, Tensor] = {}
     for step in range(n_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * rate(epoch * n_steps + step)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.learning_rate = config.learning_rate * rate(epoch * n_steps + step)
+        optimizer.zero_grad()
         for part in range(config.accumulate):
             first = (step * config.accumulate + part) * config.batch_size
             x, labels, mask = (

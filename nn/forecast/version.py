@@ -76,7 +76,7 @@ def train_version(
     """
     torch.set_num_threads(config.fit.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA wants for repeatable products
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which loads the compiler as well
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recipe = recipe_of(kind, config)
     networks, histories = [], []
