@@ -25,8 +25,15 @@ def figures(trained: TrainedVersion) -> Iterator[tuple[str, Figure]]:
     yield "confusion.png", confusion(trained)
 
 
+def framed(width: float, height: float, **margins: float) -> Figure:
+    """Return a figure of so many inches with fixed margins: a layout that fits itself takes as long as all the rest."""
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(**{"right": 0.99, "top": 0.92, **margins})
+    return figure
+
+
 def loss_curves(epochs: list[dict[str, float]], best_epoch: int) -> Figure:
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = framed(10, 4, left=0.08, bottom=0.13)
     left, right = figure.subplots(1, 2)
     number = np.arange(1, len(epochs) + 1)
     for name in ("train_loss", "val_loss"):
@@ -42,7 +49,7 @@ def loss_curves(epochs: list[dict[str, float]], best_epoch: int) -> Figure:
 
 def loss_per_task(epochs: list[dict[str, float]]) -> Figure:
     tasks = [name.removeprefix("val_loss_") for name in epochs[0] if name.startswith("val_loss_")]
-    figure = Figure(figsize=(12, 6), layout="constrained")
+    figure = framed(12, 6, left=0.06, bottom=0.09, hspace=0.35, wspace=0.3)
     number = np.arange(1, len(epochs) + 1)
     for axes, task in zip(figure.subplots(2, 4).flat, tasks, strict=False):
         for part in ("train", "val"):
@@ -54,7 +61,7 @@ def loss_per_task(epochs: list[dict[str, float]]) -> Figure:
 
 def calibration(trained: TrainedVersion) -> Figure:
     """Draw how often what was said came true: the answered class, and the confidence in it."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure = framed(12, 3.6, left=0.055, bottom=0.15, wspace=0.15)
     rows, labels, mask = trained.validation_rows, trained.validation_labels, trained.validation_mask
     probability = rows[:, DIRECTION_COLUMNS].reshape(len(rows), 4, 3)
     for index, (axes, horizon) in enumerate(zip(figure.subplots(1, 4, sharey=True), HORIZONS, strict=True)):
@@ -75,7 +82,7 @@ def calibration(trained: TrainedVersion) -> Figure:
 
 
 def confusion(trained: TrainedVersion) -> Figure:
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    figure = framed(13, 3.6, left=0.06, bottom=0.15, wspace=0.3)
     rows, labels, mask = trained.validation_rows, trained.validation_labels, trained.validation_mask
     probability = rows[:, DIRECTION_COLUMNS].reshape(len(rows), 4, 3)
     for index, (axes, horizon) in enumerate(zip(figure.subplots(1, 4), HORIZONS, strict=True)):
