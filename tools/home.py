@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,12 @@ class Home:
         """Return the home named by the environment, or the clone that this file lies in."""
         root = Path(os.environ.get("CANDLEWRIGHT_HOME") or Path(__file__).resolve().parents[1])
         return cls(root, Path(os.environ.get("CANDLEWRIGHT_USER_DATA") or root / "user_data").absolute())
+
+    def typed(self, words: str) -> str:
+        """Return a verb as a person types it to reach this folder."""
+        elsewhere = self.user_data != (self.root / "user_data").absolute()
+        option = f"--user-data {shlex.quote(str(self.user_data))} " if elsewhere else ""
+        return f"tools/start.sh {option}{words}"
 
     @property
     def run(self) -> Path:

@@ -99,7 +99,7 @@ def start(
     port: int,
     *,
     environment: Mapping[str, str] | None = None,
-    wait: float = 60.0,
+    wait: float = 180.0,
     detail: str = "",
 ) -> Running:
     """Start a service in the background and return once it answers.
@@ -110,7 +110,8 @@ def start(
         If it runs already, the port is taken (the message says by whom), or it dies or stays silent for `wait` seconds.
     """
     if already := running(home, name):
-        raise UserError(f"{name} runs already (pid {already.pid}, {already.url}); `tools/start.sh stop {name}` ends it")
+        ends = home.typed(f"stop {name}")
+        raise UserError(f"{name} runs already (pid {already.pid}, {already.url}); `{ends}` ends it")
     if not is_free(port):
         raise UserError(f"port {port} for {name} is taken by {holder(port)}; stop that, or choose another with --port")
     home.logs.mkdir(parents=True, exist_ok=True)

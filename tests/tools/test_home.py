@@ -36,3 +36,9 @@ def test_a_key_of_the_caller_s_own_is_passed_on(tmp_path, monkeypatch, variable)
     environment = Home(tmp_path, tmp_path / "user_data").child_environment()
     assert environment[variable] == "k" * 40
     assert f"{variable}_FILE" not in environment
+
+
+def test_a_command_that_is_proposed_reaches_the_same_folder(tmp_path):
+    assert Home(tmp_path, tmp_path / "user_data").typed("stop service") == "tools/start.sh stop service"
+    elsewhere = Home(tmp_path, tmp_path / "my models").typed("stop service")
+    assert elsewhere == f"tools/start.sh --user-data '{tmp_path / 'my models'}' stop service"

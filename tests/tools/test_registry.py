@@ -148,7 +148,7 @@ def test_the_doctor_tells_a_line_without_a_champion_from_a_damaged_one(home):
     (finding,) = check_registry(home)
     assert finding.level == "warning"
     assert "2 versions, signatures good; no champion" in finding.sentence
-    assert finding.remedy == f"tools/start.sh promote --line {LINE}"
+    assert finding.remedy == home.typed(f"promote --line {LINE}")
     promote_line(home, LINE, "anna", "a test")
     (finding,) = check_registry(home)
     assert finding.level == "good"

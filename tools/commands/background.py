@@ -95,8 +95,9 @@ def run(
         if not is_free(port):
             raise UserError(f"port {port} for {name} is taken by {holder(port)}; choose another with --port")
         return run_child(command, env=environment or home.child_environment(), cwd=home.root)
-    say(f"starting {name} on port {port}")
+    say(f"starting {name} on port {port} (a busy machine takes a minute)")
     started = start(home, name, command, port, environment=environment)
-    say(f"{name} answers at {started.url} (pid {started.pid}, log {started.log}); `tools/start.sh stop {name}` ends it")
+    ends = home.typed(f"stop {name}")
+    say(f"{name} answers at {started.url} (pid {started.pid}, log {started.log}); `{ends}` ends it")
     print(started.url)
     return 0

@@ -194,7 +194,7 @@ def check_data(home: Home) -> Iterator[Finding]:
             level,
             f"{pair} 15m: {report.rows} candles to {report.last:%Y-%m-%d}, {report.missing_bars} missing, "
             f"{report.zero_volume} without volume, {report.jumps} jumps, fingerprint {report.fingerprint[:12]}",
-            "" if level == "good" else "tools/start.sh freqtrade download-data --exchange binance brings it up to date",
+            "" if level == "good" else f"{DOWNLOAD} brings it up to date",
         )
 
 
@@ -223,7 +223,7 @@ def check_registry(home: Home) -> Iterator[Finding]:
                 "registry",
                 "warning",
                 f"{found}; no champion: a backtest works, the newest candle gets no answer",
-                f"tools/start.sh promote --line {line.name}",
+                home.typed(f"promote --line {line.name}"),
             )
         else:
             yield Finding("registry", "good", f"{found}, champion {champion}")

@@ -82,10 +82,11 @@ def show_versions(folder: Path, keys: Keys) -> None:
     from nn.registry.promotion import evaluation_of
 
     aliases = load_aliases(folder, keys)
-    table = Table(title=f"{folder.name}, serial {aliases.serial}", title_justify="left")
+    table = Table()
     figures = POLICY_FIGURES if folder.name.startswith("policy-") else KEY_FIGURES
     for label in ("version", "valid from", "alias", "verdict", *figures, *TRADING_FIGURES):
-        table.add_column(label, justify="left" if label in ("version", "valid from", "alias", "verdict") else "right")
+        words_in_it = label in ("version", "valid from", "alias", "verdict")
+        table.add_column(label, justify="left" if words_in_it else "right", no_wrap=True)
     names = sorted(path.parent.name for path in folder.glob("*/manifest.json") if path.parent.name[0] != ".")
     for name in names:
         words = [alias for alias, version in sorted(aliases.aliases.items()) if version == name]
@@ -101,7 +102,8 @@ def show_versions(folder: Path, keys: Keys) -> None:
             *(number(None if evaluation is None else evaluation.metrics.get(each)) for each in figures),
             *(number(None if evaluation is None else evaluation.trading.get(each)) for each in TRADING_FIGURES),
         )  # fmt: skip
-    Console(width=200, highlight=False).print(table)
+    print(f"{folder.name}, serial {aliases.serial}")
+    Console(width=1000, highlight=False).print(table)  # as wide as it is: `promote --version` takes the whole name
 
 
 def show_moves(folder: Path, keys: Keys) -> None:
@@ -225,7 +227,7 @@ def moved(home: Home, line: str, aliases: AliasFile) -> None:
 
     waits = aliases.aliases.get("challenger")
     say(f"{line}: champion {aliases.aliases['champion']}" + (f", challenger {waits}" if waits else ""))
-    say(f"a running service follows within 30 s; `tools/start.sh rollback --line {line}` goes back")
+    say(f"a running service follows within 30 s; `{home.typed(f'rollback --line {line}')}` goes back")
     try:
         Store(home.tracking_uri, line).follow(aliases)
     except StoreProblem as problem:
@@ -256,6 +258,6 @@ def after_training(home: Home, line: str) -> None:
     say(f"{line}: challenger {waits} waits, {trades}; history is scored by the new chain")
     if failed:
         say(f"gates that say no: {', '.join(sorted({gate.id for gate in failed}))}; `promote` shows each figure")
-        say(f"to trade it all the same: tools/start.sh promote --line {line} --operator NAME --reason TEXT")
+        say(f"to trade it all the same: {home.typed(f'promote --line {line}')} --operator NAME --reason TEXT")
     else:
-        say(f"every gate would pass: tools/start.sh promote --line {line}")
+        say(f"every gate would pass: {home.typed(f'promote --line {line}')}")
