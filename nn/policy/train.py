@@ -23,13 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .train_trading import main as train_trading  # candles, MLflow and signatures: not for a public task
 
         return train_trading(words)
-    return public.run(parser().parse_args(words))
+    options = parser().parse_args(words)
+    if options.env is None:
+        parser().error("expected --env NAME, a public task, or --datadir DIR, candles to learn trading on")
+    return public.run(options)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="python -m nn.policy.train", description=(__doc__ or "").splitlines()[0])
-    made.add_argument("--env", required=True, metavar="NAME", help="Gymnasium id, such as CartPole-v1")
+    made.add_argument("--env", metavar="NAME", help="Gymnasium id, such as CartPole-v1 (or --datadir, for candles)")
     made.add_argument("--config", metavar="NAME|FILE", help="of configs/nn/policy [that of the environment's name]")
     made.add_argument("--steps", type=int, help="instead of the config's total_steps")
     made.add_argument("--seed", type=natural, default=7, help="of weights, draws and the environment [7]")

@@ -48,6 +48,9 @@ def test_a_slip_is_one_line(capsys, tmp_path):
     assert "'-1', expected a whole number from 0 on" in capsys.readouterr().err
     assert main(["--env", "CartPole-v1", "--resume"]) == 2
     assert "--resume needs --checkpoint" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--config", "configs/nn/policy_train.yaml"])
+    assert "expected --env NAME, a public task, or --datadir DIR" in capsys.readouterr().err  # PPO-1
 
 
 def test_a_killed_command_goes_on_when_told_to(capsys, tmp_path):
