@@ -9,6 +9,7 @@ weight, by whatever mistake further on (LEK-2, LEK-3).
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,10 +50,18 @@ TREND = (
     "squeeze_momentum", "momentum_1h", "momentum_4h", "momentum_24h", "acceleration", "momentum_agreement",
     "oscillator_agreement", "trend_r2", "trend_slope", "ret_5m", "ret_15m", "ret_60m",
 )  # fmt: skip
+# What tells how much prices will move: volatility of other kinds than base_40's, and when markets are awake. Beside
+# trend_73 and with its warm-up; chosen by what ridge regression explained in August 2024 to June 2025 (nn/LOG.md).
+AWAKE = (
+    "realised_vol_1d", "vol_of_vol", "amihud", "asia_hours", "europe_hours", "us_hours", "overlap_hours", "is_weekend",
+    "weekday_sin", "weekday_cos",
+)  # fmt: skip
+LOG_FAMILIES = ("volatility", "statistics")
 COLUMNS = range(N_TARGETS)  # of the labels; COLUMNS[RISK] are those of the risks
 FEATURE_LISTS: dict[str, tuple[str, ...]] = {
     "base_40": tuple(BASE_40),
     "trend_73": (*BASE_40, *TREND),
+    "wide_83": (*BASE_40, *TREND, *AWAKE),
     "candles": CANDLES,
 }
 
@@ -145,6 +154,15 @@ def resolve_features(
     return found
 
 
+def log_columns(features: FeatureSet) -> tuple[int, ...]:
+    """Return the columns of volatilities, which have no upper bound and whose ratios count: see `data.scaler`."""
+    return tuple(
+        column
+        for column, feature in enumerate(features.features)
+        if feature.family in LOG_FAMILIES and feature.range == (0, math.inf)
+    )
+
+
 def cut(frame: pd.DataFrame, timeframe: str, until: datetime, since: datetime | None = None) -> pd.DataFrame:
     """Return the candles that opened at or after `since` and closed at or before `until`."""
     keep = (frame["date"] <= until - pd.Timedelta(milliseconds=timeframe_ms(timeframe))).to_numpy()
@@ -178,7 +196,10 @@ def make_training_data(
 
     matrices = [features.compute(frame) for frame in frames.values()]
     last_train_row = [train.ends[train.pairs == pair].max() for pair in range(len(matrices))]
-    scaler = RobustScaler.fit([m[features.warmup : last + 1] for m, last in zip(matrices, last_train_row, strict=True)])
+    scaler = RobustScaler.fit(
+        [m[features.warmup : last + 1] for m, last in zip(matrices, last_train_row, strict=True)],
+        log_columns(features) if config.logs else (),
+    )
     for matrix in matrices:  # in place: the raw features are needed no more
         scaler.transform(matrix, out=matrix)
     windows = WindowSet(matrices, context_length)
@@ -198,7 +219,10 @@ def make_training_data(
             unit[chosen] = matrix[train.ends[chosen], channel]
         unit *= scaler.iqr[channel]
         unit += scaler.median[channel]
-        np.log(np.maximum(unit, VOLATILITY_FLOOR, out=unit), out=unit)
+        if channel in scaler.logs:
+            np.maximum(unit, math.log(VOLATILITY_FLOOR), out=unit)
+        else:
+            np.log(np.maximum(unit, VOLATILITY_FLOOR, out=unit), out=unit)
     return_scale, risk_log_mean, risk_log_scale = _scales(values, train, unit)
     return TrainingData(
         features=features,

@@ -127,6 +127,7 @@ def training_data_of(loaded: LoadedVersion, frames: Frames, validation_share: fl
         features=manifest.feature_names,
         feature_parameters=manifest.feature_parameters,
         volatility=None,  # of the network's own scales, which are in its weights
+        logs="logs" in manifest.scaler,
         history_days=None,
         validation_share=validation_share,
         outlier_quantile=None,  # of the version's own limits, which are in its manifest

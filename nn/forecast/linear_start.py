@@ -24,7 +24,7 @@ from ..baselines.linear import LEAST, Standard, logistic, ridge
 from ..models.direction import DirectionPredictor
 from ..models.ensemble import Network
 from ..models.losses import DIRECTION, Scales, scaled_numbers
-from ..models.unified import UnifiedPatchTST, log_volatility
+from ..models.unified import UnifiedPatchTST, log_volatility, with_products
 from .dataset import Samples, TrainingData
 
 MAX_ROWS = 40_000  # neighbours say nearly the same: more rows cost time and change nothing
@@ -39,7 +39,7 @@ on_one_thread = threadpool_limits.wrap(1, "blas")  # sums would vary with their 
 class Linear:
     """What one head says of the newest row alone."""
 
-    weight: Tensor  # (outputs, C), of scaled features
+    weight: Tensor  # (outputs, C), of scaled features, and of their products where the head reads any
     bias: Tensor  # (outputs,)
 
     def __call__(self, newest: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class Start:
 
     def raw(self, network: Network, newest: Tensor) -> dict[str, Tensor]:
         """Return what this says of newest rows (B, C), in the shapes of `Recipe.raw`."""
-        raw = {name: linear(newest) for name, linear in self.heads.items()}
+        raw = {name: linear(read_by(network, name, newest)) for name, linear in self.heads.items()}
         raw["direction"] = raw["direction"].unflatten(1, (-1, N_CLASSES)) / temperature(network)
         return raw
 
@@ -90,16 +90,27 @@ def linear_start(network: Network, data: TrainingData) -> Start:
     standard = Standard.fit(newest, LEAST)
     inputs = standard.inputs(newest)
     values, masks = data.labels(samples)
-    found = {}
+    heads = {}
     if isinstance(network, UnifiedPatchTST):
         for name, outcomes in number_targets(network, newest, values, masks).items():
-            found[name] = np.stack([ridge(inputs, outcome) for outcome in outcomes.T], axis=1)
-        found["returns"][-1] = 0.0  # an offset would repeat which way the train months went
+            read = read_by(network, name, torch.from_numpy(newest)).numpy()
+            own = Standard.fit(read, LEAST)
+            found = np.stack([ridge(own.inputs(read), outcome) for outcome in outcomes.T], axis=1)
+            if name == "returns":
+                found[-1] = 0.0  # an offset would repeat which way the train months went
+            heads[name] = _of_scaled(own, found)
     weights = []
     for label, known in zip(values[:, DIRECTION].T, masks[:, DIRECTION].T, strict=True):
         weights.append(logistic(inputs[known], label[known].astype(np.int64)))
-    found["direction"] = np.concatenate(weights, axis=1) * temperature(network)
-    return Start({name: _of_scaled(standard, each) for name, each in found.items()})
+    heads["direction"] = _of_scaled(standard, np.concatenate(weights, axis=1) * temperature(network))
+    return Start(heads)
+
+
+def read_by(network: Network, name: str, newest: Tensor) -> Tensor:
+    """Return what a head reads of newest rows (B, C) beside the tokens."""
+    if isinstance(network, UnifiedPatchTST) and name == "risk":
+        return with_products(network.config, newest)
+    return newest
 
 
 def newest_rows(data: TrainingData, samples: Samples) -> NDArray[np.float32]:

@@ -92,13 +92,16 @@ class UnifiedRecipe:
             "volatility_index": channel,
             "volatility_median": float(data.scaler.median[channel]),
             "volatility_iqr": float(data.scaler.iqr[channel]),
+            "volatility_is_log": channel in data.scaler.logs,
         }  # fmt: skip
+        of_time = tuple(k for k, feature in enumerate(data.features.features) if feature.family == "time")
         return UnifiedPatchTST(
             PatchTSTConfig(
                 n_features=len(data.features.names),
                 return_scale=data.return_scale,
                 risk_log_mean=data.risk_log_mean,
                 risk_log_scale=data.risk_log_scale,
+                calendar=of_time if self.config.data.calendar else (),
                 **unit,
                 **self.config.model.model_dump(),
             )

@@ -50,6 +50,8 @@ class PatchTSTConfig:
     volatility_index: int | None = None  # channel that says how volatile the market is now (MOD-9); None: no channel
     volatility_median: float = 0.0  # ratio: its value where the scaled channel is 0
     volatility_iqr: float = 1.0  # ratio: a step of 1 of the scaled channel
+    volatility_is_log: bool = False  # the channel and the two before are of the natural log of the ratio
+    calendar: tuple[int, ...] = ()  # channels, ascending, whose products of two the risk head reads, too
     return_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # per horizon, in volatilities: what the head calls 1
     risk_log_mean: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)  # natural log of volatilities: what the risk head calls 0
     risk_log_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # natural log units: what the risk head calls 1
@@ -86,6 +88,11 @@ class PatchTSTConfig:
                 f"volatility_median is {self.volatility_median}, volatility_iqr {self.volatility_iqr}; expected finite"
                 " numbers, the second above 0"
             )
+        channels = range(self.n_features)
+        if self.calendar != tuple(sorted({k for k in self.calendar if type(k) is int and k in channels})):
+            raise ValueError(f"calendar is {self.calendar}, expected channels of 0..{self.n_features - 1}, ascending")
+        if not isinstance(self.volatility_is_log, bool):
+            raise ValueError(f"volatility_is_log is {self.volatility_is_log!r}, expected true or false")
         if not (math.isfinite(self.direction_temperature) and self.direction_temperature > 0):
             raise ValueError(f"direction_temperature is {self.direction_temperature}, expected a number above 0")
 
@@ -115,7 +122,22 @@ def log_volatility(config: PatchTSTConfig, newest: Tensor) -> Tensor:
     if config.volatility_index is None:
         return torch.zeros(len(newest), 1, dtype=newest.dtype, device=newest.device)
     channel = newest[:, config.volatility_index : config.volatility_index + 1]
-    return (channel * config.volatility_iqr + config.volatility_median).clamp_min(VOLATILITY_FLOOR).log()
+    volatility = channel * config.volatility_iqr + config.volatility_median
+    if config.volatility_is_log:
+        return volatility.clamp_min(math.log(VOLATILITY_FLOOR))
+    return volatility.clamp_min(VOLATILITY_FLOOR).log()
+
+
+def with_products(config: PatchTSTConfig, newest: Tensor) -> Tensor:
+    """Return newest rows (B, C), and beside them the products of two of their calendar channels, squares too.
+
+    How volatile the next hours are depends on the hour and on the day of the week together, and on neither along a
+    line (Andersen and Bollerslev, 1997). Products of the hour's sine and cosine with each other and with the hours in
+    which markets are awake draw that curve; the risk head then weighs them as it weighs everything else.
+    """
+    chosen = newest[:, list(config.calendar)]
+    first, second = torch.triu_indices(chosen.shape[1], chosen.shape[1])
+    return torch.cat([newest, chosen[:, first] * chosen[:, second]], dim=1)
 
 
 class UnifiedPatchTST(nn.Module):
@@ -141,7 +163,10 @@ class UnifiedPatchTST(nn.Module):
             dropout=config.dropout,
         )
         n_inputs = 2 * config.d_model + config.n_features  # mean token, last token, newest row
-        self.heads = nn.ModuleDict({name: nn.Linear(n_inputs, size) for name, size in HEADS.items()})
+        n_products = {"risk": len(config.calendar) * (len(config.calendar) + 1) // 2}
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(n_inputs + n_products.get(name, 0), size) for name, size in HEADS.items()}
+        )
         for name in ("return_scale", "risk_log_mean", "risk_log_scale"):  # from the config, so not in the weights
             self.register_buffer(name, torch.tensor(getattr(config, name), dtype=torch.float32), persistent=False)
 
@@ -158,8 +183,10 @@ class UnifiedPatchTST(nn.Module):
 
     def read(self, tokens: Tensor, newest: Tensor) -> dict[str, Tensor]:
         """Return the raw heads of encoded patches (B, n_patches, d_model) and the newest rows (B, C)."""
-        summary = torch.cat([tokens.mean(1), tokens[:, -1], newest], dim=1)  # (B, 2 d_model + C)
-        raw = {name: head(summary) for name, head in self.heads.items()}
+        tokens = torch.cat([tokens.mean(1), tokens[:, -1]], dim=1)
+        summary = torch.cat([tokens, newest], dim=1)  # (B, 2 d_model + C)
+        of_risk = torch.cat([tokens, with_products(self.config, newest)], dim=1) if self.config.calendar else summary
+        raw = {name: head(of_risk if name == "risk" else summary) for name, head in self.heads.items()}
         raw["direction"] = raw["direction"].unflatten(1, (4, 3)) / self.config.direction_temperature
         raw["log_volatility"] = log_volatility(self.config, newest)
         return raw

@@ -1,4 +1,4 @@
-"""The robust scaler: what it learns, what it refuses, and that JSON keeps it to the last bit."""
+"""The robust scaler: what it learns and refuses, volatility as logarithms, and that JSON keeps it to the last bit."""
 
 import json
 
@@ -35,6 +35,51 @@ def test_an_extreme_is_clipped_and_the_warm_up_stays_nan():
     assert scaled.dtype == np.float32
     assert scaled[:2, 0].tolist() == [10.0, -10.0]
     assert np.isnan(scaled[2, 0])
+
+
+def test_volatility_that_doubles_is_one_step_in_a_calm_market_and_in_a_wild_one():
+    """WIN-4 with `data.logs`: the logarithm is what is scaled; the column beside it stays on its own scale."""
+    rows = np.stack([np.exp(np.linspace(-7, -5, 101)), np.linspace(0, 1, 101)], axis=1).astype(np.float32)
+    scaler = RobustScaler.fit(rows, logs=[0])
+    assert scaler.median == pytest.approx([-6.0, 0.5])
+    assert scaler.iqr == pytest.approx([1.0, 0.5])
+    found = scaler.transform(np.array([[0.001, 0.5], [0.002, 1.0], [0.01, 0.5], [0.02, 0.0]], dtype=np.float32))
+    np.testing.assert_allclose(np.diff(found[:, 0])[[0, 2]], np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(found[:, 1], [0.0, 1.0, 0.0, -1.0], atol=1e-5)
+
+
+def test_a_market_that_stands_still_has_the_logarithm_of_a_basis_point():
+    scaler = RobustScaler(np.array([0.0]), np.array([1.0]), (0,))
+    found = scaler.transform(np.array([[0.0], [-1.0], [1e-9], [1e-4], [np.nan]], dtype=np.float32))
+    assert found[:4, 0] == pytest.approx([np.log(1e-4)] * 4)
+    assert np.isnan(found[4, 0])
+
+
+@given(rows=ROWS, data=st.data())
+def test_logarithms_are_the_same_to_the_last_bit_however_the_rows_lie(rows, data):
+    """Of part of the rows, in other memory, and back from JSON."""
+    rows = np.abs(rows)
+    logs = data.draw(st.sets(st.integers(0, rows.shape[1] - 1)))
+    scaler = RobustScaler.fit(rows, sorted(logs))
+    whole = scaler.transform(rows)
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=5))
+    assert scaler.transform(rows[chosen]).tobytes() == whole[chosen].tobytes()
+    assert scaler.transform(np.asfortranarray(rows)).tobytes() == whole.tobytes()
+    copy = RobustScaler.from_dict(json.loads(json.dumps(scaler.to_dict())))
+    assert copy == scaler
+    assert copy.transform(rows).tobytes() == whole.tobytes()
+
+
+def test_a_manifest_from_before_logarithms_is_read_and_written_as_it_was():
+    content = {"median": [0.5], "iqr": [2.0]}
+    assert RobustScaler.from_dict(content).to_dict() == content
+    assert RobustScaler.from_dict(content) != RobustScaler.from_dict(content | {"logs": [0.0]})
+
+
+@pytest.mark.parametrize("logs", [[2], [-1], [0.5], ["0"], [1, 0], [0, 0], 0, None])
+def test_columns_of_logarithms_that_cannot_be_are_refused(logs):
+    with pytest.raises(ValueError, match="logs are"):
+        RobustScaler.from_dict({"median": [0.0, 0.0], "iqr": [1.0, 1.0], "logs": logs})
 
 
 @given(rows=ROWS)

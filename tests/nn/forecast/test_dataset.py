@@ -9,7 +9,7 @@ import pytest
 from nn.data.outliers import OutlierFilter
 from nn.data.scaler import RobustScaler
 from nn.data.targets import make_targets
-from nn.forecast.dataset import TooLittleData, cut, make_training_data, resolve_features
+from nn.forecast.dataset import TooLittleData, cut, log_columns, make_training_data, resolve_features
 from nn.models.losses import RISK, RISK_FLOOR
 from nn.models.unified import VOLATILITY_FLOOR
 
@@ -53,8 +53,10 @@ def test_saving_memory_changes_no_bit(frames, config, data):
     labels = [make_targets(frame, "15m").values for frame in whole.values()]
     train = [data.train.ends[data.train.pairs == pair] for pair in range(2)]
     scaler = RobustScaler.fit(
-        np.concatenate([raw[pair][data.features.warmup : train[pair].max() + 1] for pair in range(2)])
+        np.concatenate([raw[pair][data.features.warmup : train[pair].max() + 1] for pair in range(2)]),
+        log_columns(data.features),
     )
+    assert scaler.logs
     assert data.scaler == scaler
     for pair in range(2):
         np.testing.assert_array_equal(data.windows.matrices[pair], scaler.transform(raw[pair]))
@@ -62,7 +64,7 @@ def test_saving_memory_changes_no_bit(frames, config, data):
     known = np.concatenate([labels[pair][train[pair]] for pair in range(2)]).astype(np.float64)
     channel = data.features.names.index(config.data.volatility)
     newest = np.concatenate([data.windows.matrices[pair][train[pair], channel] for pair in range(2)])
-    unit = np.log(np.maximum(newest * scaler.iqr[channel] + scaler.median[channel], VOLATILITY_FLOOR))
+    unit = np.maximum(newest * scaler.iqr[channel] + scaler.median[channel], np.log(VOLATILITY_FLOOR))
     assert data.return_scale == tuple(np.nanstd(known[:, k] / np.exp(unit)) for k in range(4))
     log_risk = np.log(np.maximum(known[:, RISK], RISK_FLOOR)).T - unit
     assert data.risk_log_mean == tuple(np.nanmean(each) for each in log_risk)
@@ -187,6 +189,30 @@ def test_the_list_with_trends_needs_no_longer_warm_up():
     short, long = resolve_features("base_40", "15m"), resolve_features("trend_73", "15m")
     assert set(short.names) < set(long.names)
     assert (len(long.names), long.warmup) == (73, short.warmup)
+
+
+def test_the_list_with_sessions_needs_no_longer_warm_up_and_logs_its_volatilities():
+    """STR-2; what is scaled as a logarithm is named here once, so that no new feature slips in unseen."""
+    features = resolve_features("wide_83", "15m")
+    assert (len(features.names), features.warmup) == (83, resolve_features("base_40", "15m").warmup)
+    assert {features.names[column] for column in log_columns(features)} == {
+        "atr_14_pct", "bb_width", "donchian_width", "realised_vol_1d", "vol_of_vol",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_the_unit_of_returns_is_the_volatility_itself_on_either_scale(frames, config, logs):
+    """MOD-9: the scales of the answers are those of returns over ATR, whichever way ATR was scaled."""
+    chosen = config.data.model_copy(update={"logs": logs})
+    data = make_training_data(frames, "15m", UNTIL, chosen, config.model.context_length)
+    assert bool(data.scaler.logs) is logs
+    channel = data.features.names.index("atr_14_pct")
+    ratios = []
+    for pair, frame in enumerate(frames.values()):
+        ends = data.train.ends[data.train.pairs == pair]
+        atr = data.features.compute(cut(frame, "15m", UNTIL))[ends, channel].astype(np.float64)
+        ratios.append(np.asarray(data.values[pair])[ends, :4] / atr[:, None])
+    np.testing.assert_allclose(data.return_scale, np.nanstd(np.concatenate(ratios), axis=0), rtol=1e-5)
 
 
 def test_limits_of_outliers_are_those_of_the_train_windows(frames, config, data):

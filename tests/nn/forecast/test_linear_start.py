@@ -21,9 +21,12 @@ from nn.forecast.linear_start import (
     linear_start,
     newest_rows,
     number_targets,
+    read_by,
 )
 from nn.forecast.probability_calibration import calibrate_predictor, slopes_and_offset
 from nn.forecast.recipe import recipe_of
+
+from .conftest import make_candles
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,29 @@ def test_returns_and_risks_begin_at_the_least_squares_of_train_rows(config, data
         assert (np.nanmean((outcome - said) ** 2, 0) < np.nanmean((outcome - mean) ** 2, 0)).all(), name
         # Returns lean to no side over all train rows, whichever way these went.
         np.testing.assert_allclose(said.mean(0), 0.0 if name == "returns" else mean, atol=1e-3)
+
+
+def test_risks_that_peak_twice_a_day_are_found_by_products_of_the_calendar(config):
+    """No line in the sine and the cosine of the hour draws two peaks; that of twice the hour is their product."""
+    frame = make_candles(2600, seed=5)
+    hour = 2 * np.pi * (np.arange(len(frame)) % 96) / 96
+    steps = np.random.default_rng(5).normal(0, 0.002, len(frame)) * np.exp(np.sin(2 * hour))
+    close = 100 * np.exp(np.cumsum(steps))
+    opened = np.concatenate([[100.0], close[:-1]])
+    frame = frame.assign(open=opened, close=close, high=np.maximum(opened, close), low=np.minimum(opened, close))
+    found = {}
+    for calendar in (False, True):
+        told = config.with_layer({"data": {"features": ("hour_sin", "hour_cos", "atr_14_pct"), "calendar": calendar}})
+        data = make_training_data(
+            {"A/USDT:USDT": frame}, "15m", frame["date"].iloc[-1].to_pydatetime(), told.data, told.model.context_length
+        )
+        network = fresh("unified_patchtst", told, data)
+        newest = newest_rows(data, data.validation)
+        said = linear_start(network, data).raw(network, torch.from_numpy(newest))["risk"].numpy()
+        came = number_targets(network, newest, *data.labels(data.validation))["risk"]
+        known = np.isfinite(came).all(axis=1)
+        found[calendar] = np.corrcoef((said[:, 0] + said[:, 2])[known], (came[:, 0] + came[:, 2])[known])[0, 1] ** 2
+    assert found[True] > found[False] + 0.1, found
 
 
 @pytest.mark.parametrize("kind", ["unified_patchtst", "direction"])
@@ -112,9 +138,9 @@ def test_what_was_learned_of_numbers_counts_as_far_as_validation_rows_bear_it_ou
     """The rows' outcomes are `truth` x what was learned, from a start that says nothing."""
     network = fresh("unified_patchtst", config, data)
     sizes = {"returns": 4, "risk": 4, "direction": 12}
-    nothing = Start(
-        {name: Linear(torch.zeros(n, len(data.features.names)), torch.zeros(n)) for name, n in sizes.items()}
-    )
+    row = torch.zeros(1, len(data.features.names))
+    widths = {name: read_by(network, name, row).shape[1] for name in sizes}
+    nothing = Start({name: Linear(torch.zeros(n, widths[name]), torch.zeros(n)) for name, n in sizes.items()})
     newest = newest_rows(data, data.validation)
     learned = torch.randn(len(newest), 4) / 8
     unit = network(torch.from_numpy(data.windows.batch(data.validation.pairs, data.validation.ends)))["log_volatility"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nn.models.build import build_model, weight_shapes
-from nn.models.unified import N_COLUMNS, PatchTSTConfig, UnifiedPatchTST
+from nn.models.unified import N_COLUMNS, PatchTSTConfig, UnifiedPatchTST, log_volatility
 
 CONFIG = PatchTSTConfig(
     n_features=5, context_length=32, patch_length=8, stride=4, d_model=16, n_heads=2, n_layers=2, d_ff=32,
@@ -140,10 +140,52 @@ def test_returns_and_risks_are_in_units_of_the_volatility_in_the_newest_row(mode
     assert torch.equal(answer[:, others], plain[:, others])
 
 
+def test_the_risk_head_alone_reads_products_of_the_calendar(windows):
+    """MOD-2: a curve in the hour of the day is drawn by products of two channels, squares too, in the newest row."""
+    torch.manual_seed(3)
+    network = UnifiedPatchTST(PatchTSTConfig.from_dict(CONFIG.to_dict() | {"calendar": [1, 3]})).eval()
+    tokens = 2 * CONFIG.d_model
+    assert network.heads["risk"].in_features == tokens + 5 + 3
+    assert network.heads["returns"].in_features == tokens + 5
+    with torch.no_grad():
+        network.heads["risk"].weight.zero_()
+        network.heads["risk"].bias.zero_()
+        network.heads["risk"].weight[0, -3:] = torch.tensor([1.0, 2.0, 4.0])
+    newest = windows[:, -1]
+    expected = newest[:, 1] ** 2 + 2 * newest[:, 1] * newest[:, 3] + 4 * newest[:, 3] ** 2
+    with torch.inference_mode():
+        torch.testing.assert_close(network(windows)["risk"][:, 0], expected)
+        older = windows.clone()
+        older[:, :-1] += 1.0
+        torch.testing.assert_close(network(older)["risk"][:, 0], expected)
+
+
+def test_a_channel_of_log_volatility_gives_the_same_answers_as_one_of_volatility(model, windows):
+    """MOD-9 with `data.logs`."""
+    plain = {"volatility_index": 2, "volatility_median": 0.004, "volatility_iqr": 0.002}
+    logs = {"volatility_index": 2, "volatility_median": -6.0, "volatility_iqr": 0.5, "volatility_is_log": True}
+    volatility = torch.tensor([0.002, 0.004, 0.006, 0.024, 1e-4, 1e-4])
+    answers = []
+    for change, channel in (
+        (plain, (volatility - 0.004) / 0.002),
+        (logs, (volatility.log() + 6.0) / 0.5),
+    ):
+        scaled = UnifiedPatchTST(PatchTSTConfig.from_dict(CONFIG.to_dict() | change)).eval()
+        scaled.load_state_dict(model.state_dict())
+        newest = windows[:, -1].clone()
+        newest[:, 2] = channel
+        newest[-1, 2] -= 10.0  # stiller still: both count it as a basis point
+        with torch.inference_mode():
+            raw = model(windows) | {"log_volatility": log_volatility(scaled.config, newest)}
+            answers.append(scaled.to_columns(raw))
+    torch.testing.assert_close(answers[1], answers[0])
+
+
 @pytest.mark.parametrize(
     "change",
     [{"volatility_index": 5}, {"volatility_index": -1}, {"volatility_index": True}, {"volatility_iqr": 0.0},
-     {"volatility_median": float("nan")}],
+     {"volatility_median": float("nan")}, {"volatility_is_log": 1}, {"calendar": (5,)}, {"calendar": (-1,)},
+     {"calendar": (1, 0)}, {"calendar": (1, 1)}, {"calendar": (True,)}, {"calendar": ("0",)}],
 )  # fmt: skip
 def test_an_impossible_volatility_is_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
