@@ -26,7 +26,8 @@ class PPOAgent(IStrategy):
     position_adjustment_enable = False  # true: trades follow the weight; a backtest then copies them once per candle
     order_types = {"entry": "limit", "exit": "limit", "stoploss": "market", "stoploss_on_exchange": False}  # noqa: RUF012
 
-    dead_band = DecimalParameter(0.01, 0.2, default=0.05, decimals=2, space="buy")  # least difference that is traded
+    # Least difference that is traded: the training's to choose, not hyperopt's.
+    dead_band = DecimalParameter(0.01, 0.5, default=0.05, decimals=2, space="buy", optimize=False)
     least_value = DecimalParameter(-0.1, 0.05, default=-0.1, decimals=3, space="buy")  # of the return; -0.1: any
     worst_cvar = DecimalParameter(-0.5, 0.0, default=-0.5, decimals=2, space="buy")  # of the return; -0.5: any
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from dry_run import spied
@@ -20,6 +21,7 @@ def test_a_backtest_of_the_best_parameters_trades_as_their_epoch_did(tmp_path):
     Position adjustment is on, so that every epoch sizes by its own account.
     """
     frame, policy = market(3000), known_policy(PAIRS["futures"], FEE, can_short=True)
+    policy = replace(policy, reward_deviation=0.08)  # values from 0.011 to 0.044: within the range that is searched
     tape = Tape("futures", frame, len(frame))
     with tape.serving() as port, running(PolicyService(policy)) as service:
         one = spied(tmp_path, tape, port, service.url)
@@ -29,7 +31,7 @@ def test_a_backtest_of_the_best_parameters_trades_as_their_epoch_did(tmp_path):
         words += ("--strategy-path", str(tmp_path / "strategies"))
         done = one.run(
             "hyperopt", "--strategy", "PPOAgent", *words, "--hyperopt-loss", "SharpeHyperOptLoss", "--spaces", "buy",
-            "--epochs", str(EPOCHS), "-j", "1", "--random-state", "7", "--print-all", SPY=tmp_path / "spy",
+            "--epochs", str(EPOCHS), "-j", "1", "--random-state", "13", "--print-all", SPY=tmp_path / "spy",
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:]
         assert [(method, where) for method, where, *_ in service.requests] == [("GET", "/models"), ("POST", "/rollout")]
@@ -40,12 +42,13 @@ def test_a_backtest_of_the_best_parameters_trades_as_their_epoch_did(tmp_path):
     assert len(epochs) == EPOCHS
     trades = [epoch["results_metrics"]["total_trades"] for epoch in epochs]
     profits = [epoch["results_metrics"]["profit_total_abs"] for epoch in epochs]
-    assert trades[0] == 0 < max(trades)  # a least value that no candle reached, and others
-    assert len({round(profit, 6) for profit in profits}) > 2  # the thresholds decide
+    assert min(trades) == 0 < max(trades)  # a least value that no candle reached, and others
+    assert len({round(profit, 6) for profit in profits}) > 2  # the filters decide
     best = min(epochs, key=lambda epoch: epoch["loss"])
     assert best["results_metrics"]["total_trades"] > 5
-    (band,) = {float(each) for each in re.findall(r"dead_band = ([\d.]+)", output)}
-    assert band == round(best["params_dict"]["dead_band"], 2)  # the exported parameters were read
+    assert all(set(epoch["params_dict"]) == {"least_value", "worst_cvar"} for epoch in epochs)
+    (least,) = {float(each) for each in re.findall(r"least_value = (-?[\d.]+)", output)}
+    assert least == round(best["params_dict"]["least_value"], 3)  # the exported parameters were read
     assert "Answers that were given before are used" in output
     assert result["total_trades"] == best["results_metrics"]["total_trades"]
     assert result["profit_total_abs"] == pytest.approx(best["results_metrics"]["profit_total_abs"], abs=1e-9)
