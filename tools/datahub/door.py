@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from nn.service.errors import Refused
+from nn.service.errors import Refused, bad_request
 from nn.service.guard import Endpoint, Guard
 
 OPEN = Endpoint(("GET",), keyed=False)
@@ -32,4 +32,6 @@ class Door(Guard):
             raise Refused(429, "rate_limit", "more requests per second than this key may send")
         if scope["method"] not in endpoint.methods:
             raise Refused(405, "method_not_allowed", "the datahub is read only, expected GET")
+        if not scope["path"].isprintable():  # a router would leave a line break at the end out of the symbol
+            raise bad_request("the path has characters that are none of a symbol")
         return endpoint

@@ -77,6 +77,8 @@ TARGETS = [
     "/history/BTC_USDT%00",
     "/history/BTC_USDT%00.parquet",
     "/history/BTC%5CUSDT",
+    "/history/BTC_USDT%0a",
+    "/price/BTC_USDT%0a",
     "/price/..",
     "/price/%ff%fe",
     "/history/BTC_USDT?timeframe=../15m",
