@@ -89,7 +89,7 @@ def deflated_sharpe_of(
     """Return `deflated_sharpe` of returns; None where nobody can say, since a number might pass for one.
 
     That is so for fewer than 3 returns, for returns that are all equal, for moments that leave the ratio no spread, and
-    when there were several tries but the ratio of one alone is known: nothing tells how far they lie apart.
+    when there were several tries and nothing tells how far they lie apart: one ratio alone, or ratios all alike.
 
     Parameters
     ----------
@@ -119,10 +119,14 @@ def deflated_sharpe_of(
 
 
 def spread_of(trial_sharpes: ArrayLike, deviation: float | None = None) -> float | None:
-    """Return how far tries lie apart: the larger of their ratios' deviation and one known before, or None."""
+    """Return how far tries lie apart: the larger of their ratios' deviation and one known before.
+
+    None where neither is known, and where all are alike, as of policies that never traded: so many tries would count as
+    one.
+    """
     tries = _finite("trial_sharpes", trial_sharpes)
-    known = [float(tries.std(ddof=1))] if len(tries) > 1 else []
-    return max([*known, *([] if deviation is None else [deviation])], default=None)
+    own = float(tries.std(ddof=1)) if len(tries) > 1 else 0.0
+    return max(own if own > EQUAL * np.abs(tries).max(initial=0.0) else 0.0, deviation or 0.0) or None
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,14 @@ def test_where_nobody_can_say_there_is_no_number():
     assert deflated_sharpe_of(returns, [0.1]) == pytest.approx(1)
     assert deflated_sharpe_of(returns, [0.1], n_more=30) is None  # 31 tries, and nothing says how far they lie apart
     assert 0 <= deflated_sharpe_of(returns, [0.1, 0.9], n_more=30) < 1
+    told = [deflated_sharpe_of(returns, [0.1], 30, deviation) for deviation in (0.01, 0.5, 5.0)]  # by a search
+    assert told == sorted(told, reverse=True)
+    assert told[0] > 0.99 > told[2]
+    assert deflated_sharpe_of(returns, [0.1], 30, 0.0) is None  # tries that are all alike say as little
+    assert deflated_sharpe_of(returns, [0.1] * 3) is None  # their deviation is 1e-17, not 0
+    wide = np.std([0.1, 0.9], ddof=1)  # the larger of what is known twice counts
+    assert deflated_sharpe_of(returns, [0.1, 0.9], 30, wide / 2) == deflated_sharpe_of(returns, [0.1, 0.9], 30)
+    assert deflated_sharpe_of(returns, [0.1, 0.9], 30, wide * 9) < deflated_sharpe_of(returns, [0.1, 0.9], 30)
 
 
 def test_trials_whose_ratios_were_not_kept_count_as_well():
