@@ -21,8 +21,8 @@ def closed(frame):
     return (frame["date"].iloc[-1] + pd.Timedelta("15min")).to_pydatetime()
 
 
-def adjusted(frame, placed, filled, units, side="buy"):
-    """Return the adjustment 3 s after the close of a trade with one order, its account having so many units then."""
+def adjusted(frame, placed, filled, units, late=3):
+    """Return the adjustment `late` seconds after the close; the account has so many units and the trade one order."""
     provider = SimpleNamespace(get_analyzed_dataframe=lambda pair, timeframe: (frame, None))
     accounts = SimpleNamespace(at=lambda pair, when, price: Account(CASH - units * price, units, price))
     trades = WeightedTrades(provider, "15m", True, accounts, 0.0006, lambda: 0.05)
@@ -33,7 +33,7 @@ def adjusted(frame, placed, filled, units, side="buy"):
     trade = SimpleNamespace(
         pair=PAIR, is_short=False, leverage=1.0, has_open_orders=False, stake_amount=500.0, orders=[order]
     )
-    return trades.adjustment(trade, closed(frame) + 3 * after, PRICE, 5.0, 1e6)
+    return trades.adjustment(trade, closed(frame) + late * after, PRICE, 5.0, 1e6)
 
 
 @pytest.mark.parametrize(("units", "expected"), [(2.0, 300.0), (9.0, -4 / 9 * 500)])
@@ -46,3 +46,18 @@ def test_the_difference_at_the_close_is_ordered(frame, units, expected):
 def test_an_order_placed_or_filled_since_the_close_is_waited_for(frame, placed, filled, units):
     """An entry placed before the close and filled after it is not in the account at the close: it came twice."""
     assert adjusted(frame, placed, filled, units) is None
+
+
+@pytest.mark.parametrize(
+    ("late", "adds", "takes"),
+    [
+        (9, True, True),
+        (11, False, True),  # a loop that hung, or a bot that restarted
+        (903, False, True),  # a bar was missed: its candle has not come
+        (1201, False, False),  # two bars and five minutes after it opened nobody knows what is wanted
+    ],
+)
+def test_a_late_answer_adds_nothing_and_may_still_take_away(frame, late, adds, takes):
+    """ASO-7, GUA-7, STR-4: risk is taken on a young signal alone."""
+    assert (adjusted(frame, placed=-60, filled=-50, units=2.0, late=late) is not None) is adds
+    assert (adjusted(frame, placed=-60, filled=-50, units=9.0, late=late) is not None) is takes
