@@ -21,6 +21,8 @@ from tradekernels.features import feature_set
 from ..baselines.every import FITS, fit_baselines
 from ..baselines.naive import line
 from ..baselines.rows import (
+    PAST,
+    QUARTER,
     Floats,
     Forecast,
     Rows,
@@ -33,8 +35,8 @@ from ..baselines.rows import (
     training_rows,
 )
 from ..data.target_table import DIRECTION_COLUMNS, FLAT, TARGET_NAMES, horizon_bars
-from ..data.targets import make_targets
-from ..data.timeframe import timeframe_ms
+from ..data.targets import Labels
+from ..data.timeframe import bars_in, timeframe_ms
 from ..data.windows import RobustScaler, Windows, usable_ends
 from ..evaluation.drift import stability_by_input
 from ..evaluation.figures import Outcomes
@@ -50,7 +52,7 @@ from .dataset import Samples, TrainingData, cut
 
 __all__ = ["Evaluation", "evaluate_version", "forecast_rows", "judge_version", "table"]
 
-BATCH = 1024
+BATCH = 256  # windows per forward pass: more need more memory and are no faster
 STRIDE = 4  # bars between the train and validation rows from which limits are read
 BLOCK = pd.Timedelta(days=1)  # mean length of a block of the bootstrap: twice the longest label
 RISKS = (("max_drawdown_1h", "max_rally_1h"), ("max_drawdown_4h", "max_rally_4h"))
@@ -164,13 +166,15 @@ def scored_period(
     matrices, values, scored, times, volatility = [], [], [], [], []
     for frame in frames.values():
         ends, columns = ask(frame)
-        labels = make_targets(frame, timeframe)
-        matrices.append(data.scaler.transform(data.features.compute(frame)))
-        values.append(labels.values)
-        scored.append((ends, columns))
+        # Of the rows before the period only those are made that baselines look back on.
+        first = max(int(ends[0]) - PAST * bars_in(QUARTER, timeframe), 0) if len(ends) else len(frame)
+        labels = Labels(frame, timeframe)[np.arange(first, len(frame))]
+        matrices.append(data.scaler.transform(data.features.compute(frame, last=len(frame) - first)))
+        values.append(labels)
+        scored.append((ends - first, columns))
         opened = frame["date"].dt.as_unit("ms").astype(np.int64).to_numpy()
         times.append(opened[ends] + bar)
-        volatility.append(log_volatility(labels.values, labels.mask, timeframe)[ends])
+        volatility.append(log_volatility(labels, ~np.isnan(labels), timeframe)[ends - first])
     samples = Samples(
         np.concatenate([np.full(len(ends), pair, dtype=np.int64) for pair, (ends, _) in enumerate(scored)]),
         np.concatenate([ends for ends, _ in scored]),
@@ -200,8 +204,9 @@ def rows_of_model(
     ends = ends[((closes >= begin) & (closes < end)).to_numpy()[ends]]
     if not len(ends):
         return ends, np.empty((0, len(manifest.forecast_columns)), dtype=np.float32)
-    matrix = RobustScaler.from_dict(manifest.scaler).transform(features.compute(frame))
-    windows = Windows(matrix, context_length, ends)
+    first = int(ends[0]) - (context_length - 1)
+    matrix = RobustScaler.from_dict(manifest.scaler).transform(features.compute(frame, last=len(frame) - first))
+    windows = Windows(matrix, context_length, ends - first)
     return ends, _in_batches(model, windows.batch, len(ends))
 
 

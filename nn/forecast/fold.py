@@ -28,7 +28,7 @@ from .dataset import TrainingData, cut, make_training_data
 from .recipe import recipe_of
 from .version import train_version
 
-BATCH = 1024
+BATCH = 256  # windows per forward pass
 
 
 def fold_task(

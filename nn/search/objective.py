@@ -27,7 +27,7 @@ from ..forecast.version import TrainedVersion, train_version
 
 FOUR_HOURS = 2  # index among the horizons 15m, 1h, 4h, 12h of the one that trades
 CONFIDENCE = 0.55  # p(side) / (p(up) + p(down)) from which a strategy enters
-BATCH = 1024
+BATCH = 256  # windows per forward pass
 Report = Callable[[int, float], None]  # step through all folds and epochs, figure; raises to give the trial up
 
 

@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from nn.baselines.linear import fit_logistic
-from nn.baselines.rows import training_rows
+from nn.baselines.rows import log_volatility, rows_of, training_rows
 from nn.data.target_table import DIRECTION_COLUMNS, FORECAST_COLUMNS
+from nn.data.targets import make_targets
 from nn.data.windows import WindowSet
 from nn.evaluation.figures import Outcomes
 from nn.evaluation.judged import NETWORK, Judged
 from nn.evaluation.permutation import permutation_test, turned
 from nn.evaluation.verdict import evaluate
 from nn.forecast import judge_line
-from nn.forecast.dataset import make_training_data
-from nn.forecast.evaluate import evaluate_version, forecast_rows, judge_version
+from nn.forecast.dataset import Samples, make_training_data
+from nn.forecast.evaluate import evaluate_version, forecast_rows, judge_version, scored_period
 from nn.forecast.permute import permute
 from nn.forecast.record import record
 from nn.models.build import DIRECTION, UNIFIED_PATCHTST, empty_model
@@ -88,6 +89,31 @@ def test_the_network_is_read_column_by_column(tmp_path, data, frames):
     np.testing.assert_allclose(network.probability[: len(rows)].reshape(-1, 12), rows[:, columns])
     risk = [FORECAST_COLUMNS.index(name) for name in ("max_drawdown_4h", "max_rally_4h")]
     assert abs(np.corrcoef(np.log(rows[:, risk].sum(1)), network.log_volatility[: len(rows), 1])[0, 1]) > 0.999
+
+
+@pytest.mark.parametrize("begin", [VALID_FROM, (BEGIN + timedelta(days=4)).to_pydatetime()])
+def test_rows_of_a_period_are_those_of_all_candles_to_the_bit(begin, data, frames):
+    """Features and labels are made of the period and what it looks back on; the second begins after the warm-up."""
+    end = begin + timedelta(days=1)
+
+    def ask(frame):
+        closes = frame["date"] + timedelta(minutes=15)
+        ends = np.flatnonzero(((closes >= begin) & (closes < end)).to_numpy())
+        return ends, np.zeros((len(ends), 2))
+
+    found = scored_period(data, frames, ask)
+    whole = [make_targets(frame, "15m") for frame in frames.values()]
+    matrices = [data.scaler.transform(data.features.compute(frame)) for frame in frames.values()]
+    ends = [ask(frame)[0] for frame in frames.values()]
+    samples = Samples(np.repeat(np.arange(len(ends)), [len(each) for each in ends]), np.concatenate(ends))
+    expected = rows_of(matrices, [labels.values for labels in whole], samples, "15m")
+    assert len(found.rows) == len(expected) == 2 * 96
+    np.testing.assert_array_equal(found.rows.features, expected.features)
+    np.testing.assert_array_equal(found.rows.past, expected.past)
+    came = [labels.values[each] for labels, each in zip(whole, ends, strict=True)]
+    np.testing.assert_array_equal(found.outcomes.labels, np.concatenate(came))
+    volatility = [log_volatility(x.values, x.mask, "15m")[each] for x, each in zip(whole, ends, strict=True)]
+    np.testing.assert_array_equal(found.outcomes.log_volatility, np.concatenate(volatility))
 
 
 def test_candles_from_before_valid_from_are_refused(tmp_path, data, frames):
