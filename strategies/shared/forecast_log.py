@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import orjson
@@ -54,6 +55,11 @@ def log_versions(
         "unscored": dict(Counter(str(reason or "unknown") for reason in reasons[~known])),
         "source": source,
     }
+    append_line("CANDLEWRIGHT_FORECAST_LOG", path, line)
+
+
+def append_line(variable: str, path: str, line: dict[str, Any]) -> None:
+    """Append one JSON line to the file that an environment variable names; a file that cannot be written is told."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -61,7 +67,7 @@ def log_versions(
         finally:
             os.close(descriptor)
     except OSError as error:
-        logger.warning("CANDLEWRIGHT_FORECAST_LOG %s cannot be written: %s", path, error)
+        logger.warning("%s %s cannot be written: %s", variable, path, error)
 
 
 def iso(milliseconds: int) -> str:

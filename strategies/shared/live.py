@@ -14,6 +14,7 @@ import pyarrow as pa
 from strategies.shared import metrics, wire
 from strategies.shared.client import ForecastUnavailable, client_for
 from strategies.shared.complaints import Complaints
+from strategies.shared.decision_log import log_decision
 from strategies.shared.forms import DECISION
 from strategies.shared.model_lines import Ensemble, ModelLines
 from strategies.shared.patience import Patience
@@ -159,6 +160,7 @@ class Live:
         age = self._now() - (date + candle_ms(timeframe)) / 1000
         metrics.decided(age)
         self._answered.setdefault((pair, timeframe), {})[date] = LiveAnswer(candle, numbers, texts, age)
+        log_decision(pair, timeframe, date, candle, numbers, dict(zip(DECISION.texts, texts, strict=True)))
 
 
 def newest(frame: pd.DataFrame) -> tuple[int, tuple[float, ...]]:

@@ -30,6 +30,7 @@ from strategies.shared.forms import AGENT_SLOTS
 from strategies.shared.policies import PolicySource
 from strategies.shared.replies import AGE
 from strategies.shared.settings import Settings
+from tools.report.parity import main as parity
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -151,6 +152,49 @@ def test_history_and_live_decide_alike(service, make_candles):
                 expected = history[pair].iloc[rows - 1 : rows].drop(columns=AGE)
                 assert expected["model_version"].notna().all()
                 pd.testing.assert_frame_equal(newest, expected, rtol=0, atol=1e-6)
+
+
+def test_live_decisions_are_repeated_from_later_downloads(service, make_candles, tmp_path, monkeypatch, capsys):
+    """ASO-6, EVA-7: written down as they come, scored again; what differs is told with its cause."""
+    url, names = service
+    log, pair, other = tmp_path / "decisions.jsonl", *PAIRS["futures"][:2]
+    monkeypatch.setenv("CANDLEWRIGHT_DECISION_LOG", str(log))
+    monkeypatch.setenv("CANDLEWRIGHT_API_KEY", KEY)
+    frames = {each: make_candles(1400, start="2025-01-12", seed=seed) for seed, each in enumerate((pair, other))}
+    live = ForecastSource(Settings(service_url=url), live=True)
+    for rows in range(1390, 1401):
+        for each, frame in frames.items():
+            live.columns(each, "15m", frame.iloc[:rows])
+    folder = tmp_path / "data" / "futures"
+    folder.mkdir(parents=True)
+
+    def report(changed, written=None):
+        for each, frame in {**frames, pair: changed}.items():
+            frame.to_feather(folder / f"{each.replace('/', '_').replace(':', '_')}-15m-futures.feather")
+        (tmp_path / "log").write_text(log.read_text() if written is None else written)
+        code = parity([str(tmp_path / "log"), "--datadir", str(folder.parent), "--url", url, "--last", "20"])
+        return code, capsys.readouterr().out.splitlines()
+
+    whole = frames[pair]
+    assert report(whole) == (0, ["20 of 20 decisions agree"])
+    later = whole.copy()
+    later.loc[1399, "volume"] *= 2
+    code, said = report(later)
+    assert (code, said[-1]) == (1, "19 of 20 decisions agree; 1 late candle")
+    assert said[0].startswith(f"2025-01-26T13:45:00+00:00 {pair} 15m: late candle (volume was ")
+    later.loc[1398, "close"] = later.loc[1398, "low"]
+    code, said = report(later)
+    assert (code, said[-1]) == (1, "18 of 20 decisions agree; 2 late candle")
+    code, said = report(whole.drop(index=1398).reset_index(drop=True))
+    assert (code, said[-1]) == (1, "18 of 20 decisions agree; 2 gap")
+    older, newer = names["unified-15m"]
+    code, said = report(whole, log.read_text().replace(newer, older))
+    assert (code, said[-1]) == (1, "0 of 20 decisions agree; 20 other version")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines[-1]["numbers"]["stop_long"] += 2e-6
+    lines[-2]["texts"]["signal"] = "another"
+    code, said = report(whole, "\n".join(map(json.dumps, lines)))
+    assert (code, said[-1]) == (1, "18 of 20 decisions agree; 2 unexplained")
 
 
 def test_noise_after_a_candle_changes_no_decision_up_to_it(service, make_candles):

@@ -1,4 +1,6 @@
-"""`python -m tools.report RESULT --datadir DIR`: write page and JSON of a Freqtrade backtest; `rank` compares many.
+"""`python -m tools.report RESULT --datadir DIR`: write page and JSON of a Freqtrade backtest.
+
+`rank` compares many of them; `parity` scores live candles again.
 
 From: the command line. To: two files; stdout names them and says the verdict, stderr the trouble, in one line.
 """
@@ -23,6 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
         from .rank import main as rank
 
         return rank(arguments[1:])
+    if arguments[:1] == ["parity"]:
+        from .parity import main as parity
+
+        return parity(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         backtest = read_result(options.result, options.strategy)

@@ -484,6 +484,27 @@ def test_which_version_decided_what_is_logged(stub, make_candles, room, monkeypa
     assert service["unscored"] == {"warmup": FIRST}
 
 
+def test_live_decisions_are_written_down_once_and_a_full_disk_stops_nothing(
+    stub, make_candles, room, monkeypatch, caplog
+):
+    """ASO-6: a candle that is asked about again is one decision; without the variable nothing is written."""
+    path, frame = room / "decisions.jsonl", make_candles(800)
+    source = source_of(stub, live=True)
+    ask(source, frame.iloc[:799])
+    monkeypatch.setenv("CANDLEWRIGHT_DECISION_LOG", str(path))
+    ask(source, frame)
+    answer = ask(source, frame)
+    (line,) = (json.loads(line) for line in path.read_text().splitlines())
+    last = answer.iloc[-1]
+    assert line["date"] == frame["date"].iloc[-1].isoformat()
+    assert line["candle"]["close"] == frame["close"].iloc[-1]
+    assert line["texts"] == {name: last[name] for name in ("signal", "model_version", "direction_version")}
+    assert all(value == last[name] for name, value in line["numbers"].items())
+    monkeypatch.setenv("CANDLEWRIGHT_DECISION_LOG", "/dev/full")
+    assert ask(source_of(stub, live=True), frame)["model_version"].notna().sum() == 1
+    assert "CANDLEWRIGHT_DECISION_LOG /dev/full cannot be written" in caplog.text
+
+
 def test_the_run_mode_decides_what_is_asked():
     assert all(forecast_source({"runmode": mode}).live for mode in ("live", "dry_run"))
     assert not any(forecast_source({"runmode": mode}).live for mode in ("backtest", "hyperopt", "plot", "other"))
