@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -73,20 +74,40 @@ class ShadowStore:
                 database.execute("DELETE FROM answers WHERE id <= ?", (newest - self.max_rows,))
 
     def read(self) -> Iterator[Answers]:
-        """Return what is kept, oldest first; nothing if there is no file."""
+        """Return what is kept, oldest first; nothing if there is no file. Reading stops no writer."""
         if not self.path.exists():
             return
-        with closing(self._open()) as database:
+        read_only = f"{self.path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(read_only, timeout=LOCK_WAIT_S, uri=True)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone():
+                return  # another process is making the file
             for kind, timeframe, pair, open_ms, champion, challenger, *rows in database.execute(SELECT):
                 first, second = (np.frombuffer(row, "<f4") for row in rows)
                 yield Answers(kind, timeframe, pair, open_ms, champion, challenger, first, second)
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=LOCK_WAIT_S)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(TABLE)
+        try:
+            _write_ahead(database)
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute(TABLE)
+        except BaseException:
+            database.close()
+            raise
         return database
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Make the file one with a write-ahead log; SQLite waits for no other process that is just doing the same."""
+    end = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _bytes(row: NDArray[np.float32]) -> bytes:

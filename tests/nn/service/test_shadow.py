@@ -7,6 +7,8 @@ import os
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -152,6 +154,21 @@ def test_the_store_is_bounded_and_keeps_the_newest(tmp_path):
     assert 100 <= len(kept) <= 100 + 256 + 50
     store.add([answer(1999)])
     assert len(list(store.read())) == len(kept)
+
+
+def test_a_writer_waits_for_another_that_is_just_making_the_file(tmp_path):
+    """SQLite itself waits nowhere else but there; and who reads meanwhile takes no lock that a writer needs."""
+    store = ShadowStore(tmp_path / "a.sqlite", max_rows=100)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("CREATE TABLE other (x)")
+        other.execute("BEGIN IMMEDIATE")
+        added = pool.submit(store.add, [answer(0)])
+        wait([added], timeout=0.3)  # an error would come at once
+        assert not added.done()
+        assert list(store.read()) == []
+        other.execute("COMMIT")
+        added.result()
+    assert [each.open_ms for each in store.read()] == [0]
 
 
 def fill(path, worker: int) -> None:
