@@ -7,6 +7,7 @@ open two more ports that take commands without a key, and leave a worker behind 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import socket
@@ -92,7 +93,8 @@ def serve(listener: socket.socket, settings: ServiceSettings) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down in peace
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def configure_logging() -> None:

@@ -7,6 +7,7 @@ that Freqtrade reads itself. To: one process on loopback.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import logging
 import os
@@ -158,7 +159,8 @@ def serve(bound: socket.socket, app, names: list[str]) -> None:
         app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none", http=Connection,
         timeout_graceful_shutdown=GRACE_S,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[bound])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down in peace
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ From: `__main__.py`. To: Freqtrade, over HTTP.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -66,4 +67,5 @@ def serve(app: FastAPI, bound: socket.socket, description: str) -> None:
     host, port = bound.getsockname()[:2]
     server = Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE))
     server.ready_line = f"exchange ready at http://{f'[{host}]' if ':' in host else host}:{port} ({description})"
-    server.run(sockets=[bound])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down in peace
+        server.run(sockets=[bound])

@@ -109,11 +109,12 @@ def test_neither_key_nor_login_nor_address_reach_the_log_or_the_process_list(exc
         assert answer.json()["source"] == "exchange"
         assert "the bot does not answer" in answer.json()["warning"]
         shown = " ".join(psutil.Process(running.pid).cmdline())
-        running.terminate()
-        running.wait(120)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(120) == 0
     told = "".join(running.said) + answer.text + shown
     for secret in (*secrets.values(), KEY):
         assert secret not in told
+    assert "Traceback" not in told  # Ctrl-C is no fault
 
 
 def test_a_start_without_a_key_is_refused_in_one_line(tmp_path):

@@ -59,13 +59,14 @@ def test_a_wrong_option_is_refused_in_a_sentence(options, words):
     assert refusal("--port", "0", *options) == (1, words)
 
 
-def test_sigterm_stops_it_even_with_a_connection_open():
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_even_with_a_connection_open(told):
     """SIM-8: it waits for no client, here one that keeps its connection until the exchange has gone."""
     with start("--port", "0", "--days", "1", "--timeframe", "1h") as process:
         ready = process.stderr.readline()
         address = ready.split()[3]
         with httpx.Client() as client:
             assert client.get(f"{address}/api/v3/ping").status_code == 200
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(told)
             process.wait(120)
         assert process.stderr.read() == ""
