@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
 from ..forecast.dataset import TrainingData
 from ..models.losses import DIRECTION, RETURNS
+from .boosting import lightgbm
 from .rows import Floats, Forecast, Rows, from_probability, from_returns, sample_log_volatility, training_rows
 
 STRIDE = 4  # bars between the rows learned from

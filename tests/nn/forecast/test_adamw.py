@@ -22,7 +22,7 @@ layer = torch.nn.Linear(3, 2)
 optimizer = AdamW(layer.parameters(), 1e-3, 0.01)
 layer(torch.ones(4, 3)).sum().backward()
 optimizer.step()
-others = ("torch._dynamo", "torch._inductor", "arch", "optuna", "ray", "bentoml")
+others = ("torch._dynamo", "torch._inductor", "arch", "sklearn", "scipy.stats", "optuna", "ray", "bentoml")
 print(*(name for name in others if name in sys.modules))
 """
 
