@@ -70,6 +70,7 @@ def known_parts(pairs, fee, can_short=False, cash=3300.0, price=60_000.0):
         model.actor[0, 0] = 0.6 if can_short else 6.2
         model.actor[1:7, 0] = torch.tensor([0.5, 0.6, -0.6, 0.4, 0.5, 30.0]) * (0.35 if can_short else 1.0)
         model.actor_bias.fill_(-0.15 if can_short else -5.9)
+        model.critic_bias.add_(0.5)  # no value is near 0, where a share of it says nothing
     identity = Moments((len(names),))
     identity.add(np.stack([np.ones(len(names)), -np.ones(len(names))]))  # mean 0, variance 1
     grid = GridFields(tick_size=0.01, lot_size=0.00000001, min_notional=5.0)
