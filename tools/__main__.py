@@ -26,10 +26,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
+INTERRUPTED = 130  # exit code after Ctrl-C or SIGTERM
 SEVERAL = ("--pairs", "--strategy", "--config")  # options that take one or more values: `--pairs A B C`
 
 Datadir = Annotated[Path | None, typer.Option(help="Freqtrade data directory [default: USER_DATA/data/binance].")]
 Pairs = Annotated[list[str] | None, typer.Option(help="Pairs, such as BTC/USDT:USDT ETH/USDT:USDT.")]
+Micro = Annotated[bool, typer.Option("--micro", help="Replay every order in a book and tell the haircut.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 [default: the service's own].")]
 Foreground = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal; Ctrl-C ends it.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
@@ -333,12 +335,13 @@ def backtest(
     timeframe: Annotated[str | None, typer.Option(help="Instead of the strategy's own.")] = None,
     mode: Annotated[str, typer.Option(help="futures or spot.")] = "futures",
     exchange: Annotated[str, typer.Option(help="sim (offline) or binance (its market list is asked).")] = "sim",
+    micro: Micro = False,
     rest: Rest = None,
 ) -> int:
     """Run `freqtrade backtesting` with the served forecasts and write a report."""
     from tools.commands.backtest import backtest as run
 
-    return run(strategy or ["NNPredictor"], timerange, datadir, pairs, timeframe, mode, exchange, rest or [])
+    return run(strategy or ["NNPredictor"], timerange, datadir, pairs, timeframe, mode, exchange, rest or [], micro)
 
 
 @app.command()
@@ -360,11 +363,12 @@ def report(
     result: Annotated[Path | None, typer.Argument(help="A backtest result [default: the newest].")] = None,
     datadir: Datadir = None,
     out: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
+    micro: Micro = False,
 ) -> int:
     """Turn a backtest result into one HTML page."""
     from tools.commands.backtest import report_again
 
-    return report_again(result, datadir, out)
+    return report_again(result, datadir, out, micro)
 
 
 @app.command()
@@ -425,8 +429,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         return complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        return complain("interrupted", code=130)
-    return int(code or 0)
+        return complain("interrupted", code=INTERRUPTED)
+    return complain("interrupted", code) if code == INTERRUPTED else int(code or 0)  # typer makes a Ctrl-C a number
 
 
 def one_line(error) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.__main__ import app, main, spread
+from tools.children import Terminated
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,6 +76,15 @@ def test_an_unknown_mode_names_the_known_ones(capsys, tmp_path):
     assert code == 2
     assert "margin" in line
     assert "futures, spot" in line
+
+
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, Terminated])
+def test_an_interruption_is_one_line(capsys, monkeypatch, reason):
+    def interrupted():
+        raise reason
+
+    monkeypatch.setattr("tools.commands.status.status", interrupted)
+    assert slip(capsys, "status") == (130, "candlewright: interrupted\n")
 
 
 def test_options_take_several_values():
