@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 
-def wait_for(path):
-    """Return once the file is there; the limit only ends a test that waits for what never comes."""
+def wait_for(condition):
+    """Return once it holds; the limit only ends a test that waits for what never comes."""
     end = time.monotonic() + 120
-    while not Path(path).exists():
-        assert time.monotonic() < end, f"{path} did not appear"
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.02)
 
 
 def square(task):
     if "wait_for" in task:
-        wait_for(task["wait_for"])
+        wait_for(Path(task["wait_for"]).exists)
     time.sleep(task.get("wait_s", 0))
     return {"square": task["x"] ** 2, "pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
 
@@ -62,9 +62,11 @@ def sleeps(task):
 
 
 def on_a_node(task):
-    """Say which node runs it before it takes its time; the answer is the same on any node."""
+    """Say which node runs it, wait for other nodes or for a file; the answer is the same on any node."""
     Path(task["folder"], f"task-{task['seed']}-node-{os.getppid()}").touch()
-    time.sleep(task.get("wait_s", 0))
+    wait_for(lambda: len({each.name.split("-")[-1] for each in Path(task["folder"]).iterdir()}) >= task.get("nodes", 1))
+    if "wait_for" in task:
+        wait_for(Path(task["wait_for"]).exists)
     return numbers(task)
 
 
