@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+AT_ONCE = 4_000_000  # counts made float64 at a time: 32 MB
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -97,10 +99,17 @@ def block_counts(
     return counts
 
 
-def resampled_sums(counts: NDArray[np.uint8], sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def ready(counts: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float64]:
+    """Return few counts as they are multiplied, lest every figure convert them; many stay the bytes they are."""
+    return counts.astype(np.float64) if counts.size <= AT_ONCE else counts
+
+
+def resampled_sums(counts: NDArray[np.uint8] | NDArray[np.float64], sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sums (n_resamples, K) of every resample, given those of each moment (n_rows, K)."""
-    step = max(1, 4_000_000 // max(counts.shape[1], 1))  # resamples made float64 at a time
-    parts = [counts[start : start + step].astype(np.float64) @ sums for start in range(0, len(counts), step)]
+    step = max(1, AT_ONCE // max(counts.shape[1], 1))
+    parts = [
+        counts[start : start + step].astype(np.float64, copy=False) @ sums for start in range(0, len(counts), step)
+    ]
     return np.concatenate(parts)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..baselines.rows import Floats, Forecast
 from ..data.target_table import TARGET_NAMES
 from ..models.losses import DIRECTION, LONG_REACH, RETURNS, RISK
-from .bootstrap import Interval, block_counts, percentiles, resampled_sums
+from .bootstrap import Interval, block_counts, percentiles, ready, resampled_sums
 
 HORIZONS = ("15m", "1h", "4h", "12h")
 VOLATILITY_HORIZONS = ("1h", "4h")
@@ -213,7 +213,7 @@ class Judge:
 
     def __init__(self, times: NDArray[np.int64], block: float, seed: int, n_resamples: int = 1000) -> None:
         self.moments, self.place = np.unique(times, return_inverse=True)
-        self.counts = block_counts(len(self.moments), block, np.random.default_rng(seed), n_resamples)
+        self.counts = ready(block_counts(len(self.moments), block, np.random.default_rng(seed), n_resamples))
 
     def sums(self, figure: Figure) -> NDArray[np.float64]:
         """Return the sums of each moment (n_moments, K)."""

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, mean_absolute_error, r2_score
 
 from nn.baselines.rows import Forecast, from_probability
-from nn.evaluation.bootstrap import block_counts, block_indices, percentiles, resampled_sums
+from nn.evaluation.bootstrap import AT_ONCE, block_counts, block_indices, percentiles, ready, resampled_sums
 from nn.evaluation.figures import (
     Figure,
     Judge,
@@ -137,6 +137,14 @@ def test_no_forecast_of_the_mean_explains_anything(draw):
     came = draw.normal(3, 1, 50)
     assert float(r_squared(fit_sums(np.full(50, came.mean()), came).sum(0))) == pytest.approx(0)
     assert float(r_squared(fit_sums(came, came).sum(0))) == 1
+
+
+def test_counts_made_ready_give_the_same_sums_to_the_bit_and_many_stay_bytes():
+    draw = np.random.default_rng(5)
+    counts, table = block_counts(300, 5, draw, 50), draw.normal(size=(300, 4))
+    assert ready(counts).dtype == np.float64
+    np.testing.assert_array_equal(resampled_sums(ready(counts), table), resampled_sums(counts, table))
+    assert ready(np.zeros((2, AT_ONCE), dtype=np.uint8)).dtype == np.uint8
 
 
 def test_resampled_sums_are_sums_of_the_rows_drawn():
