@@ -268,6 +268,8 @@ CONTENDERS = {
     "transformer": lambda bench: freqai(bench, "PyTorchTransformerRegressor", TRANSFORMER),
 }
 
+FREQAI = {"lightgbm", "transformer"}  # the contenders that are not ours
+
 
 def main() -> None:
     command = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -277,7 +279,7 @@ def main() -> None:
     options = command.parse_args()
     if options.peers:
         install()
-    elif needed := missing():
+    elif FREQAI & set(options.only) and (needed := missing()):
         raise SystemExit(f"FreqAI needs {', '.join(needed)}, which is not installed: run again with --peers")
     sides = []
     with tempfile.TemporaryDirectory(prefix="freqai-") as scratch, market(Path(scratch)) as (datadir, until, exchange):
