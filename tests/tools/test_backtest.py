@@ -1,12 +1,18 @@
 """`backtest` reports what Freqtrade has just done, or says that it did nothing; real Freqtrade, no market asked."""
 
 import json
+import threading
+from contextlib import ExitStack
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import psutil
 import pytest
 
-from tools.commands.backtest import forecast_log, last_result, require_strategy, run_backtests
+from tools.commands.backtest import forecast_log, last_result, require_strategy, run_backtests, service_url
 from tools.errors import UserError
 from tools.home import Home
+from tools.services import Running, write_json
 
 
 @pytest.fixture
@@ -56,3 +62,27 @@ def test_without_a_result_there_is_none(home):
 def test_the_forecasts_of_a_result_are_named_after_it(home):
     found = forecast_log(home, home.user_data / "backtest_results" / "backtest-result-2026-11-21_20-00-00.zip")
     assert found == home.logs / "forecasts-2026-11-21_20-00-00.jsonl"
+
+
+def test_a_service_with_another_key_is_told_before_the_backtest(home, monkeypatch):
+    """A real answer of 401: a backtest of an hour without one forecast would tell nothing."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(401 if self.path == "/models" else 200)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    monkeypatch.delenv("CANDLEWRIGHT_API_KEY", raising=False)
+    monkeypatch.delenv("CANDLEWRIGHT_API_KEY_FILE", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        me = psutil.Process()
+        found = Running("service", me.pid, me.create_time(), server.server_port, "service.log")
+        write_json(home.run / "service.json", asdict(found))
+        said = r"was started with another key than the one in .*service\.key"
+        with ExitStack() as stack, pytest.raises(UserError, match=said):
+            service_url(home, stack, {"direction"})
+        server.shutdown()

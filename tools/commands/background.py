@@ -82,9 +82,15 @@ def jobs(port: int | None, foreground: bool) -> int:
 
 def say_key(home: Home, name: str) -> None:
     """Say where the key lies that a caller sends, never the key."""
+    say(f"its key, sent as X-API-KEY, is {key_place(home, name)}")
+
+
+def key_place(home: Home, name: str) -> str:
+    """Return where this installation has a key from, in words."""
     variable = VARIABLES[name]
-    file = os.environ.get(f"{variable}_FILE") or home.secret_file(name)
-    say(f"its key, sent as X-API-KEY, is {variable if os.environ.get(variable) else f'in {file}'}")
+    if os.environ.get(variable):
+        return f"in the variable {variable}"
+    return f"in {os.environ.get(f'{variable}_FILE') or home.secret_file(name)}"
 
 
 def run(

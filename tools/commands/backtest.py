@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tools.commands.background import exchange_command, service_command
+from tools.commands.background import exchange_command, key_place, service_command
 from tools.commands.freqtrade import layers
 from tools.commands.say import say
 from tools.commands.train import data_directory
@@ -59,13 +59,13 @@ def backtest(
     mode: str,
     exchange: str,
     rest: Sequence[str],
+    micro: bool = False,
 ) -> int:
     """Run one backtest and report per strategy; return 0 if all of them finished."""
     home = Home.find()
     home.make()
-    done = run_backtests(
-        home, strategies, timerange, data_directory(home, datadir), pairs, timeframe, mode, exchange, rest
-    )
+    data = data_directory(home, datadir)
+    done = run_backtests(home, strategies, timerange, data, pairs, timeframe, mode, exchange, rest, micro=micro)
     for each in done:
         print(each.report)
     return 0 if len(done) == len(strategies) else 1
@@ -82,10 +82,12 @@ def run_backtests(
     exchange: str,
     rest: Sequence[str] = (),
     freqtrade_log: Path | None = None,
+    micro: bool = False,
 ) -> list[Backtest]:
     """Start what the backtests need, run them one after the other, report each, end what was started.
 
-    With `freqtrade_log`, Freqtrade's own words go there and not to the terminal.
+    With `freqtrade_log`, Freqtrade's own words go there and not to the terminal. With `micro`,
+    each report replays the orders in a book.
     """
     if "--strategy-path" not in rest:
         for name in strategies:
@@ -124,7 +126,7 @@ def run_backtests(
             say(f"{name}: backtest done in {time.monotonic() - began:.0f} s")
             if log.exists():
                 log.rename(forecast_log(home, result))
-            done.append(write_report(home, name, result, datadir))
+            done.append(write_report(home, name, result, datadir, micro=micro))
     return done
 
 
@@ -160,6 +162,7 @@ def service_url(home: Home, stack: ExitStack, wanted: set[str]) -> str:
     """Return the address of the running service, or of one started for the length of the stack."""
     if (service := running(home, "service")) is not None:
         say(f"using the inference service at {service.url}")
+        wait_for_model(home, service, wanted)
         return service.url
     port = free_port()
     say("starting the inference service")
@@ -182,6 +185,8 @@ def wait_for_model(home: Home, service: Running, wanted: set[str], seconds: floa
     headers = {"X-API-KEY": home.secret("service")}
     while True:
         answer = httpx.get(f"{service.url}/models", headers=headers, timeout=5.0, trust_env=False)
+        if answer.status_code == 401:
+            raise UserError(f"{service.url} was started with another key than the one {key_place(home, 'service')}")
         kinds = {line["kind"] for line in answer.json()["lines"]} if answer.status_code == 200 else set()
         if kinds >= wanted:
             return
@@ -212,7 +217,9 @@ def forecast_log(home: Home, result: Path) -> Path:
     return home.logs / f"forecasts-{result.stem.removeprefix('backtest-result-')}.jsonl"
 
 
-def write_report(home: Home, strategy: str | None, result: Path, datadir: Path, out: Path | None = None) -> Backtest:
+def write_report(
+    home: Home, strategy: str | None, result: Path, datadir: Path, out: Path | None = None, micro: bool = False
+) -> Backtest:
     """Write the HTML page and its JSON beside each other and return where; without a name, of the result's strategy.
 
     Raises
@@ -226,6 +233,7 @@ def write_report(home: Home, strategy: str | None, result: Path, datadir: Path, 
     argv = [sys.executable, "-m", "tools.report", str(result), "--datadir", str(datadir)]
     argv += ["--out", str(page), "--json", str(page.with_suffix(".json"))]
     argv += ["--strategy", strategy] if strategy else []
+    argv += ["--micro"] if micro else []
     argv += ["--forecast-log", str(log)] if (log := forecast_log(home, result)).exists() else []
     code = subprocess.run(argv, env=home.child_environment(), cwd=home.root, stdout=sys.stderr, check=False).returncode
     if code:
@@ -235,7 +243,7 @@ def write_report(home: Home, strategy: str | None, result: Path, datadir: Path, 
     return Backtest(summary["run"]["strategy"], result, page, summary)
 
 
-def report_again(result: Path | None, datadir: Path | None, out: Path | None) -> int:
+def report_again(result: Path | None, datadir: Path | None, out: Path | None, micro: bool = False) -> int:
     """`report`: write the page of an older result, or of the newest."""
     home = Home.find()
     home.make()
@@ -246,5 +254,5 @@ def report_again(result: Path | None, datadir: Path | None, out: Path | None) ->
         )
     if not chosen.exists():
         raise UserError(f"{chosen}: no such backtest result")
-    print(write_report(home, None, chosen, data_directory(home, datadir), out and out.absolute()).report)
+    print(write_report(home, None, chosen, data_directory(home, datadir), out and out.absolute(), micro).report)
     return 0
