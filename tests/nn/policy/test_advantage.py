@@ -1,5 +1,7 @@
 """GAE against the sum it is short for, and what an end means (PPO-7)."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,6 +38,17 @@ def test_advantages_are_the_sum_they_are_short_for(seed, gamma, lambda_):
     )
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, slow, rtol=0, atol=1e-5)  # what rounding leaves
+
+
+def test_every_way_in_which_four_steps_can_end():
+    """PPO-7: each step goes on, is cut short or is ruin, in all 81 ways at once, one copy each."""
+    draws = np.random.default_rng(3)
+    ends = np.array(list(product(("on", "cut", "ruin"), repeat=4))).T
+    rewards, values = draws.normal(size=ends.shape), draws.normal(size=(5, 81))
+    terminated, ended = ends == "ruin", ends != "on"
+    fast = generalized_advantage(rewards, values, terminated, ended, 0.9, 0.8)
+    slow = slow_advantage(rewards, values, terminated, ended, 0.9, 0.8)
+    np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-12)
 
 
 def test_ruin_is_worth_nothing_and_the_end_of_data_what_was_expected():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tradekernels.execution import Latency
 
+from tools.commands.backtest import report_again
 from tools.report.__main__ import main
 from tools.report.document import build
 from tools.report.figures import figures
@@ -157,3 +158,12 @@ def test_the_command_prints_each_trade_and_the_page_says_what_the_json_does(worl
     assert dict(DATA.findall(page))["micro.haircut"] == json.dumps(document["micro"]["haircut"])
     again, market = build(read_result(path), world.datadir, runs=5, micro=True)
     assert render(again, figures(again, market)) == page
+
+
+def test_the_verb_hands_the_wish_on(world, tmp_path, monkeypatch, capfd):
+    """CMD-5: `tools/start.sh report RESULT --micro`."""
+    monkeypatch.setenv("CANDLEWRIGHT_USER_DATA", str(tmp_path / "user_data"))
+    path = world.write({"A": world.stats([world.trade(PAIR, 100, 4)])})
+    assert report_again(path, world.datadir, tmp_path / "r.html", micro=True) == 0
+    assert json.loads((tmp_path / "r.json").read_text())["micro"]["orders"] == 2
+    assert capfd.readouterr().out.splitlines() == [str(tmp_path / "r.html")]
