@@ -32,6 +32,7 @@ def test_the_url_of_the_environment_wins_and_freqtrades_fee_is_not_read(monkeypa
         ({"fee": float("nan")}, "fee is nan"),
         ({"can_short": 1}, "can_short is 1"),
         ({"cache_megabytes": 1.5}, "cache_megabytes is 1.5"),
+        ({"replay_file": 7}, "replay_file is 7"),
     ],
 )
 def test_a_wrong_section_is_refused_by_name(section, words):
