@@ -18,7 +18,7 @@ def network(kind, seed):
     torch.manual_seed(seed)
     if kind == "direction":
         return DirectionPredictor(DirectionConfig(n_features=7, context_length=42, patch_lengths=(4, 16), **SMALL))
-    config = PatchTSTConfig(n_features=7, context_length=40, patch_length=16, stride=8, **SMALL)
+    config = PatchTSTConfig(n_features=7, context_length=40, patch_length=16, stride=8, calendar=(1, 4), **SMALL)
     members = [UnifiedPatchTST(config) for _ in range(3 if kind == "ensemble" else 1)]
     return joined(members)
 
