@@ -109,11 +109,6 @@ class TrainingData:
     trained_until: datetime
     fingerprint: str
 
-    @property
-    def masks(self) -> tuple[NDArray[np.bool_], ...]:
-        """Which labels are known, (T, 24) per pair; made when asked for, since NaN in `values` says the same."""
-        return tuple(~np.isnan(np.asarray(values)) for values in self.values)
-
     def batch(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
         """Return windows (B, L, F), labels (B, 24) and their mask."""
         values, masks = self.labels(samples)
