@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from tradekernels.environment import TradingEnvironment, market
 from tradekernels.features.frame import read_times
 
-from ..data.quality import OHLCV
 from ..data.timeframe import timeframe_ms
 from ..evaluation.overfitting import sharpe_ratio
 from .play import rollout
@@ -59,8 +58,7 @@ def account_of(policy: Policy, frames: Frames, begin: datetime, end: datetime) -
     parts, targets = [], {}
     for pair, frame in frames.items():
         part = until(frame, policy.manifest.timeframe, end)
-        columns = {"date": read_times(part["date"])} | {name: part[name].to_numpy() for name in OHLCV}
-        played = rollout(policy, columns, pair, since=begin)
+        played = rollout(policy, part, pair, since=begin)
         if not (played.acted_by >= 0).any():
             raise ValueError(f"{pair}: no candle from {begin:%Y-%m-%d %H:%M} on has warmed up, expected some to act on")
         rows = slice(first_row(policy, part, begin), None)

@@ -11,10 +11,8 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tradekernels.features.frame import read_times
 from tradekernels.observation import BLOCKS
 
-from ..data.quality import OHLCV
 from .account import Account, closes_of, together, until
 from .play import NOBODY, rollout
 from .plots import Validation
@@ -35,8 +33,7 @@ def validation_run(policy: Policy, frames: Mapping[str, pd.DataFrame], begin: da
     timeframe = policy.manifest.timeframe
     for pair, whole in frames.items():
         frame = until(whole, timeframe, end)
-        columns = {"date": read_times(frame["date"])} | {name: frame[name].to_numpy() for name in OHLCV}
-        played = rollout(policy, columns, pair, since=begin)
+        played = rollout(policy, frame, pair, since=begin)
         acting = np.flatnonzero(played.acted_by != NOBODY)
         if not len(acting):
             raise ValueError(

@@ -1,12 +1,15 @@
 """A validation run is the account's own, what the critic said stands beside what came, and nothing later counts."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from tradekernels.observation import fit, observation_set
 
 from nn.policy.account import account_of
+from nn.policy.play import LackingInput
 from nn.policy.validation import discounted, validation_run
 from nn.policy.version import Policy
 from nn.registry.keys import Keys
@@ -48,6 +51,18 @@ def test_it_is_the_run_of_the_account(policy, frames):
     assert found.hold[-1] == pytest.approx(np.mean([close[first + 200] / close[first] for close in closes]))
     assert len(found.quantiles) == len(found.returns) == 2 * len(found.times)
     assert (np.diff(found.quantiles, axis=1) >= 0).all()
+
+
+def test_columns_beside_the_candles_reach_the_run_and_the_account(policy, frames):
+    """OBS-59: what was learned with taker volume is looked at and judged with it."""
+    richer = {pair: frame.assign(taker_buy_volume=0.4 * frame["volume"]) for pair, frame in frames.items()}
+    seen = observation_set(fit(richer, "15m"), PAIRS[:2], 2)
+    assert seen.inputs == ("taker_buy_volume",)
+    trained = replace(policy, observations=seen)
+    account, _ = account_of(trained, richer, *times(policy))
+    assert validation_run(trained, richer, *times(policy)).equity == pytest.approx(account.equity)
+    with pytest.raises(LackingInput, match="trained with taker_buy_volume"):
+        account_of(trained, frames, *times(policy))
 
 
 def test_what_comes_after_the_end_changes_nothing(policy, frames):
