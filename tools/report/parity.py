@@ -9,7 +9,7 @@ Signals must be equal and numbers within 1e-6. The causes:
 - `late candle`: the exchange has changed it since, or an earlier one that the forecast reads;
 - `gap`: it is missing now, or one before it;
 - `other version`: live the champion answers, over history the newest version that the moment allows;
-- `unexplained`: none of these, a defect.
+- `unexplained`: none of these. A defect, or an earlier candle has changed that no decision was written down for.
 """
 
 import argparse
@@ -24,10 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
+import pyarrow as pa
 
 from nn.data.candles import read_candles
 from nn.data.quality import OHLCV
 from nn.data.timeframe import timeframe_ms
+from nn.service.body import ARROW
 from tools.errors import UserError
 
 from .formats import moment
@@ -135,13 +138,24 @@ def score_again(decisions: Sequence[Row], datadir: Path, url: str, key: str) -> 
     frame = frame[((opened >= first) & (opened <= decisions[-1]["opened"])).to_numpy()].assign(date=opened)
     if frame.empty:
         return {}, {}
-    columns = {name: frame[name].tolist() for name in ("date", *OHLCV)}
-    question = {"schema_version": 1, "pair": pair, "timeframe": timeframe, "as_of": "each", "candles": columns}
-    answer = httpx.post(f"{url}/predict", json=question, headers={"X-API-KEY": key}, timeout=120.0, trust_env=False)
+    body, headers = question(frame, pair, timeframe), {"X-API-KEY": key, "Content-Type": ARROW}
+    answer = httpx.post(f"{url}/predict", content=body, headers=headers, timeout=120.0, trust_env=False)
     if answer.status_code != 200:
         raise UserError(f"{url}/predict answered {answer.status_code}: {answer.text.strip()[:300]}")
+    with pa.ipc.open_stream(answer.content) as reader:
+        rows = reader.read_all().to_pylist()
     candles = {row["date"]: row for row in frame.to_dict("records")}
-    return candles, {row["date"]: row for row in answer.json()["rows"]}
+    return candles, {round(row["date"].timestamp() * 1000): row for row in rows}
+
+
+def question(frame: pd.DataFrame, pair: str, timeframe: str) -> bytes:
+    """Return what the service is asked: as an Arrow stream, since MOST_NEEDED candles are too long for its JSON."""
+    told = {"schema_version": "1", "pair": pair, "timeframe": timeframe, "as_of": "each"}
+    table = pa.Table.from_pandas(frame[["date", *OHLCV]], preserve_index=False).replace_schema_metadata(told)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
 
 
 def difference(live: Row, candle: Row | None, again: Row | None) -> tuple[str, str] | None:

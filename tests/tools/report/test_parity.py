@@ -1,12 +1,19 @@
 """What a decision log may be, and how two scorings of a candle are told apart (ASO-6)."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import pyarrow as pa
 import pytest
 
+from nn.service.arrow import read_arrow
+from nn.service.body import LIMITS
 from tools.errors import UserError
 from tools.report.__main__ import main
-from tools.report.parity import difference, read_decisions
+from tools.report.parity import MOST_NEEDED, difference, read_decisions
+
+from .conftest import random_walk
 
 CANDLE = {"open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 10.0}
 TEXTS = {"signal": "long", "model_version": "u1", "direction_version": "d1"}
@@ -77,3 +84,47 @@ def test_slips_are_told_in_one_line(tmp_path, capsys, monkeypatch):
 def test_a_difference_has_a_cause(candle, again, cause):
     told = difference(decision(), candle, again)
     assert (told and told[0]) == cause
+
+
+class Service(BaseHTTPRequestHandler):
+    """Takes questions as the service does, bodies over its limits not, and decides on every candle alike."""
+
+    def do_POST(self):
+        body, kind = self.rfile.read(int(self.headers["content-length"])), self.headers["content-type"]
+        too_long = len(body) > LIMITS[kind]
+        self.send_response(413 if too_long else 200)
+        self.end_headers()
+        if not too_long:
+            self.wfile.write(decided(read_arrow(body)))
+
+    def log_message(self, *arguments):
+        pass
+
+
+def decided(asked):
+    (block,), n = asked.blocks, len(asked.blocks[0].candles["date"])
+    dates = pa.array(block.candles["date"], pa.timestamp("ms", "UTC"))
+    columns = {name: pa.array([value] * n) for name, value in AGAIN.items()}
+    table = pa.table({"date": dates} | columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def test_a_forecast_that_reads_all_that_it_may_is_scored_again(tmp_path, capsys, monkeypatch):
+    """Five thousand candles with prices as long as bitcoin's are more than the service takes as JSON."""
+    monkeypatch.setenv("CANDLEWRIGHT_API_KEY", "5" * 64)
+    frame = random_walk(MOST_NEEDED + 1, seed=1, price=100_000.0)
+    (tmp_path / "futures").mkdir()
+    frame.to_feather(tmp_path / "futures" / "BTC_USDT_USDT-15m-futures.feather")
+    newest = frame.iloc[-1]
+    candle = {name: float(newest[name]) for name in CANDLE}
+    log = log_of(tmp_path, decision(pair="BTC/USDT:USDT", date=newest["date"].isoformat(), candle=candle))
+    with HTTPServer(("127.0.0.1", 0), Service) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        code = main(["parity", str(log), "--datadir", str(tmp_path), "--url", url])
+        server.shutdown()
+    assert capsys.readouterr() == ("1 of 1 decisions agree\n", "")
+    assert code == 0
