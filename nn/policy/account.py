@@ -58,7 +58,7 @@ def account_of(policy: Policy, frames: Frames, begin: datetime, end: datetime) -
     parts, targets = [], {}
     for pair, frame in frames.items():
         part = until(frame, policy.manifest.timeframe, end)
-        played = rollout(policy, part, pair, since=begin)
+        played = rollout(policy, columns_of(part), pair, since=begin)
         if not (played.acted_by >= 0).any():
             raise ValueError(f"{pair}: no candle from {begin:%Y-%m-%d %H:%M} on has warmed up, expected some to act on")
         rows = slice(first_row(policy, part, begin), None)
@@ -169,6 +169,12 @@ def until(frame: pd.DataFrame, timeframe: str, end: datetime) -> pd.DataFrame:
     """Return the candles that closed at or before `end`."""
     keep = frame["date"] <= end - pd.Timedelta(milliseconds=timeframe_ms(timeframe))
     return frame[keep].reset_index(drop=True)
+
+
+def columns_of(frame: pd.DataFrame) -> dict[str, NDArray]:
+    """Return the candles as `rollout` takes them, whatever a policy reads beside them included."""
+    beside = {str(name): column.to_numpy() for name, column in frame.items() if name != "date"}
+    return {"date": read_times(frame["date"])} | beside
 
 
 def closes_of(frame: pd.DataFrame, timeframe: str) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tradekernels.observation import BLOCKS
 
-from .account import Account, closes_of, together, until
+from .account import Account, closes_of, columns_of, together, until
 from .play import NOBODY, rollout
 from .plots import Validation
 from .version import Policy
@@ -33,7 +33,7 @@ def validation_run(policy: Policy, frames: Mapping[str, pd.DataFrame], begin: da
     timeframe = policy.manifest.timeframe
     for pair, whole in frames.items():
         frame = until(whole, timeframe, end)
-        played = rollout(policy, frame, pair, since=begin)
+        played = rollout(policy, columns_of(frame), pair, since=begin)
         acting = np.flatnonzero(played.acted_by != NOBODY)
         if not len(acting):
             raise ValueError(
