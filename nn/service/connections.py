@@ -1,8 +1,8 @@
 """HTTP/1.1 connections that are ended when nothing comes (LIM-6). From: `__main__`. To: uvicorn, as its protocol.
 
 uvicorn times the pause after an answer, not the one before a question: who connects and says nothing, or a header a
-minute, would keep a place among the open files for ever. Bodies are timed by `body`, answers by `sending`. What is no
-HTTP is told so in the form of all other errors (LIM-8).
+minute, would keep a place among the open files for ever. Bodies are timed by `body`, answers by `sending`, the rest of
+a refused body here. What is no HTTP is told so in the form of all other errors (LIM-8).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from .body import JSON
 from .errors import bad_request
 
-HEAD_S = 10.0  # from connecting, or the first byte of a later question, to the end of its headers
+HEAD_S = 10.0  # from connecting, or the first byte of a later question, to the end of its headers; or of a refused body
 
 
 class Connection(H11Protocol):
@@ -29,7 +29,7 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self._asks_nothing():
             self._await_head()
         else:
             self._head_came()
@@ -43,10 +43,16 @@ class Connection(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = bad_request("this is no valid HTTP").body()
             length = str(len(body)).encode()
+            if self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD":
+                body = b""
             headers = [(b"content-type", JSON.encode()), (b"content-length", length), (b"connection", b"close")]
             for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+    def _asks_nothing(self) -> bool:
+        """Tell whether no question is being read or answered: none has come, or the rest of one that was refused."""
+        return self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE
 
     def _await_head(self) -> None:
         if self._head is None:
@@ -59,7 +65,7 @@ class Connection(H11Protocol):
 
     def _give_up(self) -> None:
         self._head = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if self._asks_nothing() and not self.transport.is_closing():
             self.transport.close()
 
 
