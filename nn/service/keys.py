@@ -48,7 +48,7 @@ class ApiKeys:
 
 
 class Keyring:
-    """The keys of now: `read` is asked again every LOOK_S, and `clock` counts seconds.
+    """The keys of now: `read` is asked again every LOOK_S and for each unknown key, and `clock` counts seconds.
 
     What cannot be read, or is no key, changes nothing but the log: a rotation that went wrong shuts nobody out.
     """
@@ -60,16 +60,17 @@ class Keyring:
 
     def find(self, offered: bytes) -> int | None:
         """Return which key this is, counted as they came, looking at all of them in constant time; None if none."""
-        self.look()
         now, digest = self.clock(), hashlib.sha256(offered).digest()
+        if now - self.looked_at >= LOOK_S or self._place(digest, now) is None:  # a bot may know the new one already
+            self.look(now)
+        return self._place(digest, now)
+
+    def _place(self, digest: bytes, now: float) -> int | None:
         matches = [hmac.compare_digest(digest, known) & (now < end) for known, end in self.until.items()]
         return matches.index(True) if any(matches) else None
 
-    def look(self) -> None:
-        """Take in what the files hold now, once in LOOK_S."""
-        now = self.clock()
-        if now - self.looked_at < LOOK_S:
-            return
+    def look(self, now: float) -> None:
+        """Take in what the files hold."""
         self.looked_at = now
         try:
             held = self.read().digests
@@ -82,8 +83,8 @@ class Keyring:
         if {known for known, end in self.until.items() if end == math.inf} == set(held):
             return
         logger.warning("the keys have changed; one that is gone opens for %g s more", OVERLAP_S)
-        self.until = {known: min(end, now + OVERLAP_S) for known, end in self.until.items()}
-        self.until |= dict.fromkeys(held, math.inf)
+        ending = {known: min(end, now + OVERLAP_S) for known, end in self.until.items()}
+        self.until = ending | dict.fromkeys(held, math.inf)
 
 
 def read_api_keys(

@@ -64,10 +64,10 @@ def ring(tmp_path):
     """A keyring on a file, a clock that stands still, and a way to write the file."""
     path, time = tmp_path / "some.key", [0.0]
 
-    def write(text: str, mode: int = 0o600) -> None:
+    def write(text: str, mode: int = 0o600, later: float = 2 * LOOK_S) -> None:
         path.write_text(text)
         path.chmod(mode)
-        time[0] += 2 * LOOK_S
+        time[0] += later
 
     write(KEY)
     environ = {"CANDLEWRIGHT_API_KEY_FILE": str(path), "CANDLEWRIGHT_API_KEY_PREVIOUS": OLD}
@@ -91,6 +91,14 @@ def test_a_replaced_key_file_opens_at_once_and_the_old_key_for_a_while(ring):
     assert opens(keys, KEY, OLD, "n" * 32) == [False, True, True]
     write(KEY)
     assert opens(keys, KEY, "n" * 32) == [True, True]
+
+
+def test_a_new_key_waits_for_no_look(ring):
+    """LIM-1: a bot reads the file before each request, and has one request a candle."""
+    keys, _, write = ring
+    assert opens(keys, KEY) == [True]
+    write("n" * 32, later=LOOK_S / 4)
+    assert opens(keys, "n" * 32, KEY, "m" * 32) == [True, True, False]
 
 
 @pytest.mark.parametrize(("text", "mode"), [("", 0o600), ("short", 0o600), ("n" * 40, 0o644), ("é" * 40, 0o600)])
