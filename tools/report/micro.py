@@ -164,12 +164,12 @@ class Path:
 
 def _paths(candles: PairCandles, step: int, rows: npt.NDArray[np.int64], seed: int) -> Iterator[tuple[int, Path]]:
     """Yield the place of each fill whose candle is known, and the prints of that candle."""
-    tick = 10.0 ** np.floor(np.log10(candles.high.max())) * 1e-8
     lot = max(float(candles.volume.max()), 1e-300) / 2**40
     prints = float(np.clip(step / 1000, *PRINTS))
     used = np.unique(rows[rows >= 0])
     for wanted in (used[first : first + AT_ONCE] for first in range(0, len(used), AT_ONCE)):
         chosen = np.unique(np.concatenate([wanted, np.maximum(wanted - 1, 0)]))  # a candle follows the one before
+        tick = 10.0 ** np.floor(np.log10(candles.high[chosen])) * 1e-8  # of each: a coin may fall to a millionth
         open_, high, low, close = (
             np.maximum(np.rint(getattr(candles, name)[chosen] / tick), 1).astype(np.int64)
             for name in ("open", "high", "low", "close")
@@ -180,7 +180,7 @@ def _paths(candles: PairCandles, step: int, rows: npt.NDArray[np.int64], seed: i
         for place in np.flatnonzero(np.isin(rows, wanted)):
             k = int(np.searchsorted(chosen, rows[place]))
             own = made[starts[k] : starts[k + 1]]
-            yield int(place), Path(float(candles.open[chosen[k]]), own["time"] // 1_000_000, own["tick"] * tick)
+            yield int(place), Path(float(candles.open[chosen[k]]), own["time"] // 1_000_000, own["tick"] * tick[k])
 
 
 def _per_minute(candles: PairCandles, row: int, step: int) -> float:

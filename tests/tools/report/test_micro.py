@@ -75,13 +75,16 @@ def test_without_a_way_and_without_depth_to_take_only_half_the_spread_and_its_fe
     assert told["mean_latency_ms"] == 0.0
 
 
+@pytest.mark.parametrize("fallen", [1.0, 1e-7])  # to a millionth and less of an earlier price, as coins have
 @pytest.mark.parametrize("short", [False, True])
-def test_an_order_that_travels_for_a_whole_candle_meets_its_close(world, short):
+def test_an_order_that_travels_for_a_whole_candle_meets_its_close(world, short, fallen):
     """So that the move of the price is known: from the open to the close, in the trader's direction."""
-    slow = Latency(base_ms=float(STEP), jitter_ms=0.0, spike_probability=0.0, timeout_ms=1e9)
-    trade = world.trade(PAIR, 100, 4, short=short)
-    told = replay(backtest_of(world, trade), market_of(world), 7, Venue(slow, 0.0, (1e6,)))
     frame = world.frames[PAIR]
+    frame.loc[50:, ["open", "high", "low", "close"]] *= fallen
+    frame.to_feather(world.datadir / "futures" / "BTC_USDT_USDT-15m-futures.feather")
+    slow = Latency(base_ms=float(STEP), jitter_ms=0.0, spike_probability=0.0, timeout_ms=1e9)
+    trade = world.trade(PAIR, 100, 4, short=short, stake=100 * fallen)
+    told = replay(backtest_of(world, trade), market_of(world), 7, Venue(slow, 0.0, (1e6,)))
     moves = (frame["close"] - frame["open"]).to_numpy()
     delay = (-1 if short else 1) * trade["amount"] * (moves[100] - moves[104])
     assert told["delay"] == pytest.approx(delay, rel=1e-5)
