@@ -12,6 +12,7 @@ import pytest
 from tools.commands.backtest import forecast_log, last_result, require_strategy, run_backtests, service_url
 from tools.errors import UserError
 from tools.home import Home
+from tools.ports import free_port
 from tools.services import Running, write_json
 
 
@@ -37,6 +38,21 @@ def test_a_strategy_in_the_user_s_own_folder_is_known(home):
     require_strategy(home, "Mine")
 
 
+def test_files_beside_the_user_s_strategies_stop_no_backtest(home):
+    folder = home.user_data / "strategies"
+    (folder / "folder.py").mkdir(parents=True)
+    (folder / "gone.py").symlink_to(folder / "nowhere.py")
+    (folder / "old.py").write_bytes("# é\nclass Mine(IStrategy):\n    pass\n".encode("latin-1"))
+    require_strategy(home, "Mine")
+
+
+@pytest.mark.parametrize("rest", [["--strategy-path", "X"], ["--strategy-path=X"]])
+def test_a_strategy_that_lies_elsewhere_is_left_to_freqtrade(home, monkeypatch, rest):
+    monkeypatch.setattr("tools.commands.backtest.run_freqtrade", lambda *_: 2)
+    monkeypatch.setattr("tools.commands.backtest.lines_of", lambda *_: set())
+    assert run_backtests(home, ["Theirs"], None, home.user_data, None, None, "futures", "binance", rest) == []
+
+
 def test_an_older_result_is_not_reported_as_the_new_one(home, capfd):
     """Freqtrade 2026.9 ends with exit code 0 after an option that it does not know."""
     folder = home.user_data / "backtest_results"
@@ -55,13 +71,28 @@ def test_an_older_result_is_not_reported_as_the_new_one(home, capfd):
 def test_without_a_result_there_is_none(home):
     assert last_result(home) is None
     (home.user_data / "backtest_results").mkdir()
-    (home.user_data / "backtest_results" / ".last_result.json").write_text("{")
-    assert last_result(home) is None
+    for damaged in ("{", "[]", '{"latest_backtest": 1}'):
+        (home.user_data / "backtest_results" / ".last_result.json").write_text(damaged)
+        assert last_result(home) is None
 
 
 def test_the_forecasts_of_a_result_are_named_after_it(home):
     found = forecast_log(home, home.user_data / "backtest_results" / "backtest-result-2026-11-21_20-00-00.zip")
     assert found == home.logs / "forecasts-2026-11-21_20-00-00.jsonl"
+
+
+def pretend(home, port):
+    """Write down this very process as the service that start.sh runs."""
+    me = psutil.Process()
+    found = Running("service", me.pid, me.create_time(), port, "service.log")
+    write_json(home.run / "service.json", asdict(found))
+
+
+def test_a_service_that_does_not_answer_is_told_in_a_sentence(home):
+    pretend(home, free_port())
+    said = r"does not answer \(.*\); `tools/start\.sh --user-data .* stop service` ends it"
+    with ExitStack() as stack, pytest.raises(UserError, match=said):
+        service_url(home, stack, {"direction"})
 
 
 def test_a_service_with_another_key_is_told_before_the_backtest(home, monkeypatch):
@@ -79,9 +110,7 @@ def test_a_service_with_another_key_is_told_before_the_backtest(home, monkeypatc
     monkeypatch.delenv("CANDLEWRIGHT_API_KEY_FILE", raising=False)
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        me = psutil.Process()
-        found = Running("service", me.pid, me.create_time(), server.server_port, "service.log")
-        write_json(home.run / "service.json", asdict(found))
+        pretend(home, server.server_port)
         said = r"was started with another key than the one in .*service\.key"
         with ExitStack() as stack, pytest.raises(UserError, match=said):
             service_url(home, stack, {"direction"})

@@ -89,7 +89,7 @@ def run_backtests(
     With `freqtrade_log`, Freqtrade's own words go there and not to the terminal. With `micro`,
     each report replays the orders in a book.
     """
-    if "--strategy-path" not in rest:
+    if not any(word.split("=")[0] == "--strategy-path" for word in rest):
         for name in strategies:
             require_strategy(home, name)
     overrides: dict[str, Any] = {"strategy_path": str(home.root / "strategies")}
@@ -139,7 +139,8 @@ def require_strategy(home: Home, name: str) -> None:
         The message names the nearest one.
     """
     folders = (home.root / "strategies", home.user_data / "strategies")
-    texts = [path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py")]
+    paths = [path for folder in folders for path in folder.rglob("*.py") if path.is_file()]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]  # the user's may be of any kind
     known = [found for text in texts for found in re.findall(r"^class (\w+)\(", text, re.MULTILINE)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, 1, 0.0)
@@ -184,7 +185,11 @@ def wait_for_model(home: Home, service: Running, wanted: set[str], seconds: floa
     deadline = time.monotonic() + seconds
     headers = {"X-API-KEY": home.secret("service")}
     while True:
-        answer = httpx.get(f"{service.url}/models", headers=headers, timeout=5.0, trust_env=False)
+        try:
+            answer = httpx.get(f"{service.url}/models", headers=headers, timeout=30.0, trust_env=False)
+        except httpx.HTTPError as error:
+            ends = home.typed(f"stop {service.name}")
+            raise UserError(f"{service.url} does not answer ({error}); `{ends}` ends it") from None
         if answer.status_code == 401:
             raise UserError(f"{service.url} was started with another key than the one {key_place(home, 'service')}")
         kinds = {line["kind"] for line in answer.json()["lines"]} if answer.status_code == 200 else set()
@@ -208,7 +213,7 @@ def last_result(home: Home) -> Path | None:
     folder = home.user_data / "backtest_results"
     try:
         return folder / json.loads((folder / ".last_result.json").read_text())["latest_backtest"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
