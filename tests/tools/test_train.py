@@ -40,3 +40,7 @@ def test_a_dry_run_keeps_its_trades_in_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(freqtrade, "run_freqtrade", lambda home, command, config, rest: seen.update(config) or 0)
     assert main(["freqtrade", "trade"]) == 0
     assert seen["db_url"] == f"sqlite:///{tmp_path / 'user_data' / 'tradesv3.dryrun.sqlite'}"
+    (tmp_path / "mine.json").write_text('{"dry_run": true, "db_url": "sqlite:///mine.sqlite"}')
+    monkeypatch.setattr(freqtrade, "layers", lambda *_: [str(tmp_path / "mine.json")])
+    assert main(["freqtrade", "trade"]) == 0
+    assert seen["db_url"] == "sqlite:///mine.sqlite"

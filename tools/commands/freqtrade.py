@@ -39,11 +39,11 @@ def freqtrade(command: str, rest: Sequence[str], mode: str, exchange: str) -> in
     """Run one Freqtrade command and return its exit code."""
     home = Home.find()
     home.make()
-    own = {
-        "strategy_path": str(home.root / "strategies"),
-        "db_url": f"sqlite:///{home.user_data / 'tradesv3.dryrun.sqlite'}",  # Freqtrade's own default lies in the clone
-    }
-    config: dict[str, Any] = merged_config(home, layers(mode, exchange), own)
+    config: dict[str, Any] = merged_config(
+        home, layers(mode, exchange), {"strategy_path": str(home.root / "strategies")}
+    )
+    # Freqtrade's own default lies in the clone; a layer may name another.
+    config.setdefault("db_url", f"sqlite:///{home.user_data / 'tradesv3.dryrun.sqlite'}")
     if any(argument.split("=")[0] in ("-c", "--config") for argument in rest):
         raise UserError("--config after `--` would replace the merged configuration; put the file in configs/freqtrade")
     if command == "trade":
