@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from ..data.candles import read_candles
 from ..data.quality import OHLCV
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     now = datetime.now(UTC)
     try:
         keys = read_keys()
-        shelf = Shelf.of_environment(Backends(precision=read_settings().precision))
+        settings = read_settings()
+        torch.set_num_threads(settings.torch_threads)  # as the service: it is part of the digest
+        shelf = Shelf.of_environment(Backends(precision=settings.precision))
         shelf.look()
         lines = tuple(shelf.line_of(options.timeframe, kind) for kind in (UNIFIED_PATCHTST, DIRECTION))
         frames = {pair: read_candles(options.datadir, pair, options.timeframe, now=now)[0] for pair in options.pairs}

@@ -47,8 +47,9 @@ class Replay:
         known, dates = mine["date"].to_numpy(), wire.open_times(frame)
         if len(np.unique(known)) != len(known):
             raise ForecastUnavailable("replay", f"{self._path} has two rows of one candle of {pair}")
-        if not np.isin(dates, known).any():
-            raise ForecastUnavailable("unscored", f"{self._path} has no row of these {len(dates)} candles of {pair}")
+        if lacking := np.count_nonzero(~np.isin(dates, known)):
+            detail = f"{self._path} has no row of {lacking} of {len(dates)} candles"
+            self._complaints.tell("replay", pair, timeframe, detail)
         answer, faults = scored_columns(mine, known, lines, timeframe)
         for cause, detail in faults:
             self._complaints.tell(cause, pair, timeframe, detail)
@@ -56,6 +57,9 @@ class Replay:
         answer = answer.reindex(dates).reset_index(drop=True)
         told = reasons.reindex(dates, fill_value="not_in_file").to_numpy(dtype=object)
         log_versions(pair, timeframe, lines.chain, dates, answer, told, "replay", DECISION.versions)
+        if not faults and not lacking and answer["model_version"].isna().all():
+            words = ", ".join(sorted({str(reason) for reason in told}))
+            self._complaints.tell("unscored", pair, timeframe, f"none of {len(dates)} candles is scored ({words})")
         return answer
 
     def _table(self, timeframe: str) -> tuple[pa.Table, Ensemble]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 from nn.registry.signature import sign
 from nn.service.replay import MAGIC, main
@@ -41,10 +44,12 @@ def written(tmp_path_factory, frames, both_lines, kit):
         patch.setenv("CANDLEWRIGHT_MODEL_KEY", kit.model_key)
         (folder / "service.yaml").write_text("precision: fp32\n")  # as the toy service
         patch.setenv("CANDLEWRIGHT_SERVICE_CONFIG", str(folder / "service.yaml"))
+        torch.set_num_threads(3)
         words = ["--datadir", str(folder / "data"), "--out", str(folder / "decisions.replay"), "--pairs", *PAIRS]
         assert main(words) == 0
         patch.setenv("CANDLEWRIGHT_REGISTRY", str(folder / "none"))
         assert main(words) == 2
+        torch.set_num_threads(1)
     return folder / "decisions.replay"
 
 
@@ -71,6 +76,9 @@ def test_each_row_is_what_the_service_answers(serve, both_lines, written, read, 
     """ASO-2, ASO-5: bit by bit, on its own candle, for a frame that begins elsewhere and goes on further."""
     raw = kit.candles(240 + PAIRS.index(pair), seed=PAIRS.index(pair))
     answer = kit.read_reply(serve(both_lines).arrow(kit.arrow_body(raw, pair=pair), "/predict").content)
+    made = kit.read_reply(written.read_bytes()[HEAD:]).schema.metadata
+    for name in DECISION.digests:  # with the service's number of threads, too
+        assert made[name.encode()] == answer.schema.metadata[name.encode()]
     frame = frames[pair]
     later = frame.iloc[[-1]].assign(date=frame["date"].iloc[-1] + pd.Timedelta("15min"))
     columns = read(written.read_bytes(), pd.concat([frame.iloc[30:], later]), pair)
@@ -84,6 +92,27 @@ def test_each_row_is_what_the_service_answers(serve, both_lines, written, read, 
             == answer[name].to_pylist()[30:]
         )
     assert columns.iloc[-1][[*NUMBERS, *DECISION.texts]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("pair", "rows", "bars_later", "decided", "said"),
+    [
+        (PAIRS[0], slice(20, None), 0, 81, ""),
+        (PAIRS[0], slice(20, None), 100, 81, r"no row of 100 of 220 candles"),
+        (PAIRS[0], slice(0, 150), 0, 0, r"none of 150 candles is scored \(no_version\)"),
+        ("XRP/USDT", slice(20, None), 0, 0, r"no row of 220 of 220 candles.* make the file again"),
+    ],
+)
+def test_what_a_file_decides_nothing_about_is_told(
+    written, read, frames, caplog, pair, rows, bars_later, decided, said
+):
+    """STR-4: a backtest that goes beyond its file, or on another pair, does not trade there, and must not be silent."""
+    frame = frames[PAIRS[0]].iloc[rows]
+    frame = frame.assign(date=frame["date"] + bars_later * pd.Timedelta("15min"))
+    columns = read(written.read_bytes(), frame, pair)
+    assert columns["signal"].notna().sum() == decided
+    assert bool(caplog.records) == bool(said)
+    assert re.search(said, caplog.text)
 
 
 def test_what_is_not_signed_as_it_is_decides_nothing(written, read, frames, monkeypatch, caplog):
