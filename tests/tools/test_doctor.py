@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from tools.commands import doctor
+from tools.commands.train import DOWNLOAD
 from tools.home import Home
 
 
@@ -35,7 +36,9 @@ def test_a_fresh_installation_has_no_failure_and_says_what_comes_next(home, caps
     assert [finding for finding in findings if finding["level"] == "failure"] == []
     assert code == (1 if any(finding["level"] == "warning" for finding in findings) else 0)
     assert all(finding["remedy"] for finding in findings if finding["level"] != "good")
-    assert any("start.sh train" in finding["remedy"] for finding in findings)
+    remedies = [finding["remedy"] for finding in findings]
+    assert home.typed("train") in remedies
+    assert home.typed(DOWNLOAD) in remedies  # into the folder that was looked at
 
 
 def test_a_key_open_to_others_is_a_failure_with_its_remedy(home):

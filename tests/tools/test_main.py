@@ -71,6 +71,13 @@ def test_a_missing_data_directory_says_how_to_fill_it(capsys, tmp_path):
     assert "download-data" in line
 
 
+def test_what_is_proposed_fills_the_folder_that_was_looked_at(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("CANDLEWRIGHT_USER_DATA", str(tmp_path))
+    code, line = slip(capsys, "train")
+    assert code == 2
+    assert f"`tools/start.sh --user-data {tmp_path} freqtrade download-data " in line
+
+
 def test_an_unknown_mode_names_the_known_ones(capsys, tmp_path):
     code, line = slip(capsys, "backtest", "--datadir", str(tmp_path), "--mode", "margin")
     assert code == 2

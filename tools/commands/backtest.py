@@ -203,7 +203,7 @@ def wait_for_model(home: Home, service: Running, wanted: set[str], seconds: floa
             verb = "train-policy" if wanted == SOURCES["policy_source"] else "train"
             raise UserError(
                 f"the inference service has no model that it may serve ({answer.text.strip()[:300]}); "
-                f"train one with `tools/start.sh {verb}`. The end of {service.log}:\n{tail(Path(service.log))}"
+                f"train one with `{home.typed(verb)}`. The end of {service.log}:\n{tail(Path(service.log))}"
             )
         time.sleep(0.25)
 
@@ -255,7 +255,7 @@ def report_again(result: Path | None, datadir: Path | None, out: Path | None, mi
     chosen = result.absolute() if result else last_result(home)
     if chosen is None:
         raise UserError(
-            f"{home.user_data / 'backtest_results'}: no backtest result; `tools/start.sh backtest` makes one"
+            f"{home.user_data / 'backtest_results'}: no backtest result; `{home.typed('backtest')}` makes one"
         )
     if not chosen.exists():
         raise UserError(f"{chosen}: no such backtest result")

@@ -138,7 +138,7 @@ def check_ports(home: Home) -> Iterator[Finding]:
                     f"port {port}",
                     "warning",
                     f"{service.name} (pid {service.pid}) does not answer",
-                    f"see {service.log}; tools/start.sh stop {service.name}",
+                    f"see {service.log}; {home.typed(f'stop {service.name}')}",
                 )
         elif is_free(port):
             yield Finding(f"port {port}", "good", f"free for {name}")
@@ -174,7 +174,7 @@ def check_data(home: Home) -> Iterator[Finding]:
             "data",
             "warning",
             f"no 15m candles in {folder}",
-            DOWNLOAD,
+            home.typed(DOWNLOAD),
         )
         return
     from nn.data.candles import BadCandles, list_pairs, read_candles
@@ -194,14 +194,14 @@ def check_data(home: Home) -> Iterator[Finding]:
             level,
             f"{pair} 15m: {report.rows} candles to {report.last:%Y-%m-%d}, {report.missing_bars} missing, "
             f"{report.zero_volume} without volume, {report.jumps} jumps, fingerprint {report.fingerprint[:12]}",
-            "" if level == "good" else f"{DOWNLOAD} brings it up to date",
+            "" if level == "good" else f"{home.typed(DOWNLOAD)} brings it up to date",
         )
 
 
 def check_registry(home: Home) -> Iterator[Finding]:
     lines = [path for path in sorted(home.registry.glob("*")) if (path / "aliases.json").exists()]
     if not lines:
-        yield Finding("registry", "warning", f"no model in {home.registry}", "tools/start.sh train")
+        yield Finding("registry", "warning", f"no model in {home.registry}", home.typed("train"))
         return
     from nn.registry.keys import KeyProblem, read_keys
     from nn.registry.manifest import ModelRefused, load_aliases, load_version
@@ -215,7 +215,7 @@ def check_registry(home: Home) -> Iterator[Finding]:
             for version in {*aliases.chain, *aliases.aliases.values()}:
                 load_version(line / version, keys)
         except (ModelRefused, KeyProblem, OSError) as error:
-            yield Finding("registry", "failure", f"{line.name}: {error}", f"tools/start.sh {verb} writes a new chain")
+            yield Finding("registry", "failure", f"{line.name}: {error}", f"{home.typed(verb)} writes a new chain")
             continue
         found = f"{line.name}: {len(aliases.chain)} versions, signatures good"
         if champion is None:

@@ -40,7 +40,7 @@ def line_folder(home: Home, line: str | None) -> Path:
     if line is None and len(found) == 1:
         return next(iter(found.values()))
     if line is None or line not in found:
-        known = ", ".join(found) or "none; `tools/start.sh train` makes one"
+        known = ", ".join(found) or f"none; `{home.typed('train')}` makes one"
         said = "name one with --line" if line is None else f"no model line {line!r}"
         raise UserError(f"{said}; lines in {home.registry}: {known}")
     return found[line]
@@ -62,7 +62,7 @@ def versions(line: str | None, moves: bool, resign: bool) -> int:
     home = Home.find()
     folders = [line_folder(home, line)] if line else lines_of(home)
     if not folders:
-        raise UserError(f"no model in {home.registry}; `tools/start.sh train` makes one")
+        raise UserError(f"no model in {home.registry}; `{home.typed('train')}` makes one")
     keys = keys_of(home)
     try:
         for folder in folders:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODELS = {"both": ("unified", "direction"), "unified": ("unified",), "patchtst": ("patchtst",),
           "direction": ("direction",), "mtst": ("mtst",)}  # fmt: skip
 
-DOWNLOAD = "tools/start.sh freqtrade download-data --exchange binance -- --days 700 --timeframes 15m 1h"
+DOWNLOAD = "freqtrade download-data --exchange binance -- --days 700 --timeframes 15m 1h"
 LINES = {"patchtst": "unified", "mtst": "direction"}  # first word of the line, where it is not the model's own
 
 
@@ -37,7 +37,8 @@ def data_directory(home: Home, datadir: Path | None) -> Path:
     """
     chosen = (datadir or home.user_data / "data" / "binance").absolute()
     if not chosen.is_dir():
-        raise UserError(f"{chosen}: no such data directory; name one with --datadir, or fill it: `{DOWNLOAD}`")
+        fill = home.typed(DOWNLOAD)
+        raise UserError(f"{chosen}: no such data directory; name one with --datadir, or fill it: `{fill}`")
     return chosen
 
 

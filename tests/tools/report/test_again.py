@@ -36,6 +36,6 @@ def test_the_page_names_the_versions_again_from_any_folder(home, world, monkeypa
 
 def test_a_result_that_is_not_there_is_one_sentence(home, tmp_path, capsys):
     assert main(["report"]) == 2
-    assert "no backtest result; `tools/start.sh backtest` makes one" in capsys.readouterr().err
+    assert f"no backtest result; `{home.typed('backtest')}` makes one" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "none.zip")]) == 2
     assert "none.zip: no such backtest result" in capsys.readouterr().err
