@@ -41,8 +41,8 @@ CANDLES = tuple(
     name for name, feature in CATALOG.items()
     if not feature.needs and feature.unit not in ("quote", "base") and name != "leverage"
 )  # fmt: skip
-# Where the price stands in trends of an hour to two days, beside base_40 and with its warm-up. Chosen among groups of
-# features by how ridge regression ranked returns in July to December 2024 (nn/LOG.md).
+# Where the price stands in trends of an hour to two days, beside base_40 and with its warm-up, of 1m candles with that
+# of a day. Chosen among groups of features by how ridge regression ranked returns in July to December 2024 (nn/LOG.md).
 TREND = (
     "sma_5_ratio", "sma_10_ratio", "sma_50_ratio", "sma_100_ratio", "sma_200_ratio", "sma_50_200", "macd",
     "macd_signal", "macd_hist_change", "psar_distance", "psar_side", "tenkan_distance", "kijun_distance",

@@ -184,17 +184,18 @@ def test_every_feature_of_candles_alone_can_be_asked_for_by_one_word():
     assert not {"sma_60", "leverage", "funding_rate", "btc_beta"} & set(features.names)
 
 
-def test_the_list_with_trends_needs_no_longer_warm_up():
-    """A live bot has so many candles at hand (STR-2)."""
-    short, long = resolve_features("base_40", "15m"), resolve_features("trend_73", "15m")
-    assert set(short.names) < set(long.names)
-    assert (len(long.names), long.warmup) == (73, short.warmup)
+@pytest.mark.parametrize(("timeframe", "warmup"), [("15m", 512), ("5m", 512), ("3m", 512), ("1m", 1440)])
+def test_longer_lists_need_no_longer_warm_up_but_of_1m_candles_a_day(timeframe, warmup):
+    """A live bot has 800 candles at hand (STR-2)."""
+    short, trends, wide = (resolve_features(name, timeframe) for name in ("base_40", "trend_73", "wide_83"))
+    assert set(short.names) < set(trends.names) < set(wide.names)
+    assert (len(short.names), len(trends.names), len(wide.names)) == (40, 73, 83)
+    assert (short.warmup, trends.warmup, wide.warmup) == (512, warmup, warmup)
 
 
-def test_the_list_with_sessions_needs_no_longer_warm_up_and_logs_its_volatilities():
-    """STR-2; what is scaled as a logarithm is named here once, so that no new feature slips in unseen."""
+def test_the_list_with_sessions_logs_its_volatilities():
+    """What is scaled as a logarithm is named here once, so that no new feature slips in unseen."""
     features = resolve_features("wide_83", "15m")
-    assert (len(features.names), features.warmup) == (83, resolve_features("base_40", "15m").warmup)
     assert {features.names[column] for column in log_columns(features)} == {
         "atr_14_pct", "bb_width", "donchian_width", "realised_vol_1d", "vol_of_vol",
     }  # fmt: skip
