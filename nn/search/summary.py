@@ -25,7 +25,7 @@ class Summary:
     best: Trial
     n_trials: int  # all that were tried, pruned and failed ones too
     n_complete: int
-    sharpe: float  # of the best, per year; NaN when its returns never changed
+    sharpe: float  # of the best, per year; 0 when its returns never changed
     deflated_sharpe: float | None  # None: unknown, which passes no gate
     pbo: float | None
     deviation: float | None  # of the daily Sharpe ratios of all that were completed; None: unknown
