@@ -3,7 +3,7 @@
 from html import escape
 from typing import TYPE_CHECKING
 
-from .formats import Format, count, number, percent, probability
+from .formats import Format, count, figure, number, percent, probability
 
 if TYPE_CHECKING:
     from .sections import Sections
@@ -23,8 +23,8 @@ def forecast_section(sections: "Sections") -> str:
         return ""
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in found["reasons"])
     figures: list[tuple[str, str, Format]] = [
-        ("Forecast", "value", probability), ("95 % from", "low", probability), ("to", "high", probability),
-        ("Best baseline", "best", probability),
+        ("Forecast", "value", figure), ("95 % from", "low", figure), ("to", "high", figure),
+        ("Best baseline", "best", figure),
     ]  # fmt: skip
     buckets: list[tuple[str, str, Format]] = [
         ("Rows", "rows", count), ("Side right", "right", percent), ("Profit after costs", "mean_profit", percent),

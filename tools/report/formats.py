@@ -32,6 +32,11 @@ def moment(value: int) -> str:
     return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M}"
 
 
+def figure(value: float) -> str:
+    """Return a figure of a forecast: an error of returns may be a thousandth, and still has its digits."""
+    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+
+
 def probability(value: float) -> str:
     """Return a p-value."""
     return f"{value:.3f}"

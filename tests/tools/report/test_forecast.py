@@ -65,6 +65,19 @@ def test_every_number_of_the_section_is_the_files(world, file_of):
     assert document["verdict"][-1]["text"].startswith("The inputs have drifted")
 
 
+def test_a_small_error_is_told_from_another(world, file_of):
+    """Returns of a quarter of an hour are missed by a thousandth or two: three decimals show one number for all."""
+    judged = judgement(
+        metrics={"mae_future_return_15m": 0.00174, "mae_future_return_15m_low": 0.00166, "ic_1h": 0.0304},
+        best_baseline={"mae_future_return_15m": {"baseline": "last_value", "value": 0.00169}},
+    )
+    result = read_result(world.write({"A": world.stats(world.busy(20))}))
+    document, market = build(result, world.datadir, evaluation=file_of(judged))
+    page = render(document, figures(document, market))
+    shown = re.findall(r'data-key="forecast\.figures\.[^"]*"[^>]*>([^<]+)<', page)
+    assert [words for words in shown if words.startswith("0.0")] == ["0.030", "0.00174", "0.00166", "0.00169"]
+
+
 def test_every_figure_that_a_judgement_has_is_shown(file_of):
     """EVA-2: what is computed and not shown might as well not be."""
     draw = np.random.default_rng(0)
