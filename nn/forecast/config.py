@@ -34,7 +34,7 @@ class DataConfig(Section):
     ] = {}  # of the set (tradekernels.features.DEFAULTS); GARCH's are fitted if absent
     volatility: str | None  # feature in whose units returns and risks are learned (MOD-9); null: as they are
     logs: bool = False  # measures of volatility are scaled as logarithms (dataset.log_columns)
-    calendar: bool = False  # the risk head reads products of the features of time (models.unified.with_products)
+    calendar: bool = False  # the risk head reads products of dataset.CALENDAR (models.unified.with_products)
     history_days: PositiveInt | None  # days of candles before the end of the training range; null reads all there is
     validation_share: float = Field(gt=0, lt=0.5)  # newest part of the training range, for early stopping
     outlier_quantile: float | None = Field(default=0.999, gt=0, le=1)  # of train windows, see data.outliers; null: off

@@ -52,10 +52,11 @@ TREND = (
 )  # fmt: skip
 # What tells how much prices will move: volatility of other kinds than base_40's, and when markets are awake. Beside
 # trend_73 and with its warm-up; chosen by what ridge regression explained in August 2024 to June 2025 (nn/LOG.md).
-AWAKE = (
-    "realised_vol_1d", "vol_of_vol", "amihud", "asia_hours", "europe_hours", "us_hours", "overlap_hours", "is_weekend",
-    "weekday_sin", "weekday_cos",
-)  # fmt: skip
+WEEK = ("asia_hours", "europe_hours", "us_hours", "overlap_hours", "is_weekend", "weekday_sin", "weekday_cos")
+AWAKE = ("realised_vol_1d", "vol_of_vol", "amihud", *WEEK)
+# Whose products draw the curve of a day (`models.unified.with_products`). Month and quarter come round too seldom in a
+# training range for that: a curve through the few that were seen ran away in the next one (nn/LOG.md).
+CALENDAR = ("hour_sin", "hour_cos", *WEEK)
 LOG_FAMILIES = ("volatility", "statistics")
 COLUMNS = range(N_TARGETS)  # of the labels; COLUMNS[RISK] are those of the risks
 FEATURE_LISTS: dict[str, tuple[str, ...]] = {

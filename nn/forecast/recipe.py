@@ -22,7 +22,7 @@ from ..models.losses import DIRECTION, RETURNS, LossConfig, Scales, unified_loss
 from ..models.unified import PatchTSTConfig, UnifiedPatchTST
 from .calibration import calibrate_confidence
 from .config import TrainConfig
-from .dataset import TrainingData
+from .dataset import CALENDAR, TrainingData
 from .linear_start import Start, blend_numbers, newest_rows
 from .probability_calibration import calibrate_direction, calibrate_predictor
 
@@ -94,7 +94,7 @@ class UnifiedRecipe:
             "volatility_iqr": float(data.scaler.iqr[channel]),
             "volatility_is_log": channel in data.scaler.logs,
         }  # fmt: skip
-        of_time = tuple(k for k, feature in enumerate(data.features.features) if feature.family == "time")
+        of_time = tuple(k for k, name in enumerate(data.features.names) if name in CALENDAR)
         return UnifiedPatchTST(
             PatchTSTConfig(
                 n_features=len(data.features.names),

@@ -92,6 +92,15 @@ def test_risks_that_peak_twice_a_day_are_found_by_products_of_the_calendar(confi
     assert found[True] > found[False] + 0.1, found
 
 
+def test_the_calendar_is_of_hours_and_weekdays_alone(frames, config):
+    """A month or a quarter is seen once or twice: products of it ran away in the next one, and stops with them."""
+    names = ("hour_sin", "month_sin", "is_weekend", "to_quarter_end", "is_month_turn", "monthday_cos", "atr_14_pct")
+    told = config.with_layer({"data": {"features": names, "calendar": True}})
+    until = next(iter(frames.values()))["date"].iloc[-1].to_pydatetime()
+    data = make_training_data(frames, "15m", until, told.data, told.model.context_length)
+    assert fresh("unified_patchtst", told, data).config.calendar == (0, 2)
+
+
 @pytest.mark.parametrize("kind", ["unified_patchtst", "direction"])
 def test_a_feature_that_hardly_moved_in_train_rows_does_not_decide_alone_later(kind, config, data):
     """`liquidation_risk` moved by 1e-7 in two months of SOL, and by more than 1 later: millions of deviations."""
