@@ -53,6 +53,18 @@ def test_a_strategy_that_lies_elsewhere_is_left_to_freqtrade(home, monkeypatch, 
     assert run_backtests(home, ["Theirs"], None, home.user_data, None, None, "futures", "binance", rest) == []
 
 
+@pytest.mark.parametrize(("strategy", "asks"), [("NNPredictor", False), ("PPOAgent", True)])
+def test_decisions_of_a_file_need_no_service(home, tmp_path, monkeypatch, strategy, asks):
+    """`replay_file` is for a machine without one; a policy is asked all the same."""
+    asked = []
+    (tmp_path / "layer.json").write_text('{"candlewright": {"replay_file": "decisions.replay"}}')
+    monkeypatch.setattr("tools.commands.backtest.layers", lambda *_: [str(tmp_path / "layer.json")])
+    monkeypatch.setattr("tools.commands.backtest.run_freqtrade", lambda *_: 2)
+    monkeypatch.setattr("tools.commands.backtest.service_url", lambda *_: asked.append("service") or "http://x")
+    run_backtests(home, [strategy], None, home.user_data, None, None, "futures", "binance")
+    assert bool(asked) is asks
+
+
 def test_an_older_result_is_not_reported_as_the_new_one(home, capfd):
     """Freqtrade 2026.9 ends with exit code 0 after an option that it does not know."""
     folder = home.user_data / "backtest_results"

@@ -105,7 +105,10 @@ def run_backtests(
             stack.enter_context(temporary(home, f"exchange-{port}", command, port))
             config = at_port(config, port)
         environment = {}
-        if wanted := set().union(*(lines_of(home, name) for name in strategies)):
+        wanted = set().union(*(lines_of(home, name) for name in strategies))
+        if config.get("candlewright", {}).get("replay_file"):  # forecasts are in the file
+            wanted -= SOURCES["forecast_source"]
+        if wanted:
             environment["CANDLEWRIGHT_SERVICE_URL"] = service_url(home, stack, wanted)
         for name in strategies:
             log = home.logs / f"forecasts-{name}-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
