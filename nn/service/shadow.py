@@ -15,11 +15,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.candles import BadCandles, read_candles
 from ..data.target_table import DIRECTION_COLUMNS, DOWN, FORECAST_COLUMNS, ROUND_TRIP_COST, TARGET_NAMES, UP
 from ..data.targets import make_targets
+from ..data.timeframe import timeframe_ms
 from ..models.build import ACTOR_CRITIC, DIRECTION, POLICY_COLUMNS
 from .decision import SIGNAL_HORIZON
 from .shadow_store import Answers, ShadowStore
@@ -27,6 +29,7 @@ from .shadow_store import Answers, ShadowStore
 RETURN, CLASS = (TARGET_NAMES.index(f"{name}_{SIGNAL_HORIZON}") for name in ("future_return", "direction"))
 HEAD = f"{'version':<42} {'role':<10} {'candles':>8} {'ic_4h':>8} {'hits_4h':>8} {'trades':>7} {'net/trade':>10}"
 POLICY_HEAD = f"{'version':<42} {'role':<10} {'candles':>8} {'ic_4h':>8} {'weight':>8} {'gross_4h':>10}"
+AHEAD_MS = timeframe_ms(SIGNAL_HORIZON)
 Floats = NDArray[np.float64]
 
 
@@ -76,20 +79,32 @@ def report(answers: Iterable[Answers], datadir: str | Path) -> list[str]:
 
 
 class Outcomes:
-    """Return and class of the next four hours of a candle, NaN where they are not known; a pair's file is read once."""
+    """Return and class of the next four hours of a candle, NaN where they are not known; a pair's file is read once.
+
+    Of policies it is the return alone: their candles may be longer than the shortest horizon of the labels.
+    """
 
     def __init__(self, datadir: str | Path) -> None:
         self.datadir = datadir
-        self.known: dict[tuple[str, str], dict[int, Floats]] = {}
+        self.known: dict[tuple[str, str, bool], dict[int, Floats]] = {}
 
     def of(self, answer: Answers) -> Floats:
-        where = (answer.pair, answer.timeframe)
+        policy = answer.kind == ACTOR_CRITIC
+        where = (answer.pair, answer.timeframe, policy)
         if where not in self.known:
-            frame, _ = read_candles(self.datadir, *where)
-            labels = make_targets(frame, answer.timeframe).values[:, [RETURN, CLASS]].astype(np.float64)
+            frame, _ = read_candles(self.datadir, answer.pair, answer.timeframe)
             opened = frame["date"].dt.tz_convert(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+            if policy:
+                labels = changes(pd.Series(frame["close"].to_numpy(), opened))[:, None]
+            else:
+                labels = make_targets(frame, answer.timeframe).values[:, [RETURN, CLASS]].astype(np.float64)
             self.known[where] = dict(zip(opened.tolist(), labels, strict=True))
-        return self.known[where].get(answer.open_ms, np.full(2, np.nan))
+        return self.known[where].get(answer.open_ms, np.full(1 if policy else 2, np.nan))
+
+
+def changes(close: pd.Series) -> Floats:
+    """Return how far each close, by its candle's time in ms, changed in the next four hours, NaN where not known."""
+    return close.reindex(close.index + AHEAD_MS).to_numpy() / close.to_numpy() - 1
 
 
 def figures(rows: Floats, kind: str, change: Floats, happened: Floats) -> str:

@@ -111,15 +111,18 @@ def test_one_that_hangs_delays_no_action(serve, rivals, policies_kit, monkeypatc
     assert value(ask, f'{DROPPED}{{reason="full"}}') == 3
 
 
-def test_the_report_sets_both_weights_beside_what_happened(tmp_path, kit, capsys):
-    """A champion that knows the future and a challenger that wants the opposite."""
-    frame = kit.candles(400)
+@pytest.mark.parametrize(("timeframe", "bars"), [("15m", 16), ("1h", 4), ("4h", 1)])
+def test_the_report_sets_both_weights_beside_what_happened(tmp_path, kit, capsys, timeframe, bars):
+    """A champion that knows the future and a challenger that wants the opposite; policies know longer candles too."""
+    frame = kit.candles(384 + bars)
+    first = frame["date"][0]
+    frame["date"] = first + (frame["date"] - first) * 16 // bars
     folder = tmp_path / "data" / "futures"
     folder.mkdir(parents=True)
     stored = frame.assign(date=pd.to_datetime(frame["date"], unit="ms", utc=True))
-    stored.to_feather(folder / "BTC_USDT_USDT-15m-futures.feather")
+    stored.to_feather(folder / f"BTC_USDT_USDT-{timeframe}-futures.feather")
     close = frame["close"].to_numpy()
-    changes, dates = close[16:] / close[:-16] - 1, frame["date"]
+    changes, dates = close[bars:] / close[:-bars] - 1, frame["date"]
     store = ShadowStore(tmp_path / "answers.sqlite", 1000)
 
     def row(weight):
@@ -128,7 +131,7 @@ def test_the_report_sets_both_weights_beside_what_happened(tmp_path, kit, capsys
     assert POLICY_COLUMNS[0] == "target_weight"
     sides = np.sign(changes)
     store.add(
-        Answers(ACTOR_CRITIC, "15m", "BTC/USDT:USDT", int(dates[k]), "a", "b", row(sides[k]), row(-sides[k] / 2))
+        Answers(ACTOR_CRITIC, timeframe, "BTC/USDT:USDT", int(dates[k]), "a", "b", row(sides[k]), row(-sides[k] / 2))
         for k in range(384)
     )
     assert shadow.main(["--datadir", str(tmp_path / "data"), "--answers", str(store.path)]) == 0
