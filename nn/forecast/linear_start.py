@@ -95,7 +95,8 @@ def linear_start(network: Network, data: TrainingData) -> Start:
         for name, outcomes in number_targets(network, newest, values, masks).items():
             read = read_by(network, name, torch.from_numpy(newest)).numpy()
             own = Standard.fit(read, LEAST)
-            found = np.stack([ridge(own.inputs(read), outcome) for outcome in outcomes.T], axis=1)
+            rows = own.inputs(read)
+            found = np.stack([ridge(rows, outcome) for outcome in outcomes.T], axis=1)
             if name == "returns":
                 found[-1] = 0.0  # an offset would repeat which way the train months went
             heads[name] = _of_scaled(own, found)
