@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         decisions = read_decisions(options.log, options.last)
-        differences = list(compare(decisions, options.datadir, options.url, Home.find().secret("service")))
+        differences = list(compare(decisions, options.datadir, options.url.rstrip("/"), Home.find().secret("service")))
     except (UserError, OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
         print(f"parity: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

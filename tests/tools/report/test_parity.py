@@ -91,10 +91,10 @@ class Service(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body, kind = self.rfile.read(int(self.headers["content-length"])), self.headers["content-type"]
-        too_long = len(body) > LIMITS[kind]
-        self.send_response(413 if too_long else 200)
+        status = 404 if self.path != "/predict" else 413 if len(body) > LIMITS[kind] else 200
+        self.send_response(status)
         self.end_headers()
-        if not too_long:
+        if status == 200:
             self.wfile.write(decided(read_arrow(body)))
 
     def log_message(self, *arguments):
@@ -123,7 +123,7 @@ def test_a_forecast_that_reads_all_that_it_may_is_scored_again(tmp_path, capsys,
     log = log_of(tmp_path, decision(pair="BTC/USDT:USDT", date=newest["date"].isoformat(), candle=candle))
     with HTTPServer(("127.0.0.1", 0), Service) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
+        url = f"http://127.0.0.1:{server.server_port}/"
         code = main(["parity", str(log), "--datadir", str(tmp_path), "--url", url])
         server.shutdown()
     assert capsys.readouterr() == ("1 of 1 decisions agree\n", "")
