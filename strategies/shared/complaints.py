@@ -32,6 +32,7 @@ REMEDIES = {
     "refused": "the service says why in the words before these; asking again cures nothing",
     "unscored": "choose a range after the first version's valid_from and after the warm-up, or train earlier versions",
     "replay": "make the file again with `python -m nn.service.replay`, on this installation, or leave replay_file out",
+    "replay_part": "make the file again from the candles of this range; one that the exchange left out has no row",
     "leak": "the service broke the as-of rule; do not trade on it and look into its log",
     "fault": "see the service's log under user_data/logs",
 }

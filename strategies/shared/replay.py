@@ -48,8 +48,9 @@ class Replay:
         if len(np.unique(known)) != len(known):
             raise ForecastUnavailable("replay", f"{self._path} has two rows of one candle of {pair}")
         if lacking := np.count_nonzero(~np.isin(dates, known)):
+            cause = "replay" if lacking == len(dates) else "replay_part"
             detail = f"{self._path} has no row of {lacking} of {len(dates)} candles"
-            self._complaints.tell("replay", pair, timeframe, detail)
+            self._complaints.tell(cause, pair, timeframe, detail)
         answer, faults = scored_columns(mine, known, lines, timeframe)
         for cause, detail in faults:
             self._complaints.tell(cause, pair, timeframe, detail)

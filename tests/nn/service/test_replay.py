@@ -115,6 +115,18 @@ def test_what_a_file_decides_nothing_about_is_told(
     assert re.search(said, caplog.text)
 
 
+def test_a_pair_that_is_not_in_the_file_is_told_beside_one_that_lacks_a_candle(
+    written, frames, monkeypatch, caplog, kit
+):
+    """Each cause is told once: a candle that the exchange left out must not silence a whole pair."""
+    monkeypatch.setenv("CANDLEWRIGHT_MODEL_KEY", kit.model_key)
+    source, frame = ForecastSource(Settings(replay_file=str(written))), frames[PAIRS[0]]
+    longer = pd.concat([frame, frame.iloc[[-1]].assign(date=frame["date"].iloc[-1] + pd.Timedelta("15min"))])
+    for pair, each in ((PAIRS[0], longer), ("XRP/USDT", frame)):
+        source.columns(pair, "15m", each)
+    assert ["XRP/USDT" in record.getMessage() for record in caplog.records] == [False, True]
+
+
 def test_what_is_not_signed_as_it_is_decides_nothing(written, read, frames, monkeypatch, caplog):
     """ASO-3: any byte, another key, another file's signature; and nothing is parsed before."""
     whole, frame = written.read_bytes(), frames[PAIRS[0]]
