@@ -1,7 +1,7 @@
 """How far honest simple forecasters come on real candles, month by month, and how far a leak seems to come.
 
-From: $CANDLEWRIGHT_MARKET_DATA. To: tables like those of docs/evaluation.md, on stdout. Those there were made before the
-profile `base` scaled volatilities as logarithms: linear models of volatility come out better now, trees the same.
+From: $CANDLEWRIGHT_MARKET_DATA. To: tables like those of docs/evaluation.md, on stdout. Those were made before `base`
+scaled volatilities as logarithms: linear models of volatility come out better now, trees the same.
 
     CANDLEWRIGHT_MARKET_DATA=DIR python benchmarks/baselines.py [--months 9] [--skip-leak]
 
