@@ -191,13 +191,20 @@ def _fills(raw: dict[str, Any], trade: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "time": int(order["order_filled_timestamp"]),
-            "signed_amount": float(order["amount"]) * (side if order["ft_is_entry"] else -side),
-            "price": float(order["safe_price"]),
+            "signed_amount": _finite(order["amount"]) * (side if order["ft_is_entry"] else -side),
+            "price": _finite(order["safe_price"]),
             "fee_rate": trade["fee_open"] if order["ft_is_entry"] else trade["fee_close"],
             "is_entry": bool(order["ft_is_entry"]),
         }
         for order in orders
     ]
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a fill has {number}")
+    return number
 
 
 def _order(is_entry: bool, time: int, amount: float, price: float) -> dict[str, Any]:

@@ -84,8 +84,15 @@ def _bad_trade(world, path):
     world.write({"A": world.stats([]) | {"trades": [trade]}})
 
 
+def _no_price(world, path):
+    trade = world.trade("BTC/USDT:USDT", 5, 3)
+    trade["orders"][0]["safe_price"] = float("nan")
+    world.write({"A": world.stats([]) | {"trades": [trade]}})
+
+
 @pytest.mark.parametrize(
-    "spoil", [_truncated, _bit_flipped, _no_json, _not_json, _deeply_nested, _no_strategy, _no_trades, _bad_trade]
+    "spoil",
+    [_truncated, _bit_flipped, _no_json, _not_json, _deeply_nested, _no_strategy, _no_trades, _bad_trade, _no_price],
 )
 def test_a_spoilt_result_is_refused_with_its_name(world, spoil):
     path = world.write({"A": world.stats(world.busy(4))})
