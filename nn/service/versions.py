@@ -189,10 +189,14 @@ def _challenger(folder: Path, aliases: AliasFile, loaded: tuple[Any, ...], keys:
     except (ModelRefused, OSError) as error:
         logger.error("challenger of %s was refused: %s; nothing is scored in shadow", folder.name, error)
         return None
-    first = loaded[0].manifest
-    if found is None or (found.manifest.name, found.manifest.kind) == (first.name, first.kind):
+    if found is None:
+        return None
+    first, its = loaded[0].manifest, found.manifest
+    if (its.name, its.kind, its.timeframe) == (first.name, first.kind, first.timeframe):
         return found
-    logger.error("challenger of %s is of line %s, kind %s", folder.name, found.manifest.name, found.manifest.kind)
+    logger.error(
+        "challenger of %s is of line %s, kind %s, timeframe %s", folder.name, its.name, its.kind, its.timeframe
+    )
     return None
 
 

@@ -13,6 +13,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
+from tradekernels.features import feature_set
 
 from nn.data.target_table import DIRECTION_COLUMNS, FORECAST_COLUMNS
 from nn.service import challenger as challenger_module
@@ -143,6 +144,19 @@ def answer(open_ms: int, **changes) -> Answers:
     return Answers(
         **(fields | {"champion": "a", "challenger": "b", "champion_row": row, "challenger_row": row + 1} | changes)
     )
+
+
+def test_a_challenger_of_another_timeframe_is_no_challenger(serve, rivals, kit, caplog):
+    """Its features would be of candles that it never learned from."""
+    hourly = feature_set(kit.features.names, "1h")
+    digest, warmup = hourly.digest, hourly.warmup
+    other = rivals.add(160, 3, timeframe="1h", feature_digest=digest, warmup=warmup, embargo_bars=12)
+    champion = rivals.shelf().line_of("15m").champion.version
+    rivals.publish_aliases({"champion": champion, "challenger": other}, champion)
+    ask = serve(rivals)
+    assert ask.json(kit.candles(230), as_of="latest").status_code == 200
+    assert ask.app.challenger.thread is None
+    assert "challenger of unified-15m is of line unified-15m, kind unified_patchtst, timeframe 1h" in caplog.text
 
 
 def test_the_store_is_bounded_and_keeps_the_newest(tmp_path):
