@@ -38,7 +38,7 @@ class PPOAgent(IStrategy):
     def bot_start(self, **kwargs) -> None:
         live, fee = live_mode(self.dp), Settings.from_config(self.config).fee
         accounts = Accounts(self, self.timeframe)
-        band = lambda: self.dead_band.value  # noqa: E731  # parameters are loaded later, and hyperopt sets them
+        band = lambda: self.dead_band.value  # noqa: E731  # parameters are loaded later
         self.policy = policy_source(self.config, accounts, band)  # live: the newest candle; else a rollout over all
         self.trades = WeightedTrades(self.dp, self.timeframe, live, accounts, fee, band)
         self.rates = GateRates(live)
