@@ -50,7 +50,8 @@ install_everything() {
   pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet --no-input)
   if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     say "[1/5] making a virtual environment in ${venv#"$root"/} with $("$python" --version)"
-    [ ! -f "$venv/pyvenv.cfg" ] || clear=(--clear)  # one that was killed half made, or whose Python is gone
+    # Our own that was killed half made, or whose Python is gone, is emptied; an environment somebody names never is.
+    [ -n "${CANDLEWRIGHT_VENV:-}" ] || [ ! -f "$venv/pyvenv.cfg" ] || clear=(--clear)
     "$python" -m venv ${clear[@]+"${clear[@]}"} "$venv"
   else
     say "[1/5] bringing the virtual environment in ${venv#"$root"/} up to date"
