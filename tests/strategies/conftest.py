@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from freqtrade.persistence import disable_database_use, enable_database_use
 
 from strategies.shared import actions, client, live
 from strategies.shared.forecasts import WAIT_SECONDS
@@ -26,6 +27,7 @@ load("freqtrade_process")
 load("known_policy")
 load("tape")
 load("dry_run")
+load("loaded")
 
 
 def candles(rows, start="2025-01-20", timeframe="15m", seed=5):
@@ -68,3 +70,11 @@ def room(tmp_path, monkeypatch):
 def stub():
     with stub_service.running() as service:
         yield service
+
+
+@pytest.fixture
+def no_database():
+    """Freqtrade's trades live in memory, as in a backtest."""
+    disable_database_use("15m")
+    yield
+    enable_database_use()

@@ -11,17 +11,8 @@ import pytest
 
 from tools.commands.backtest import forecast_log, last_result, require_strategy, run_backtests, service_url
 from tools.errors import UserError
-from tools.home import Home
 from tools.ports import free_port
 from tools.services import Running, write_json
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CANDLEWRIGHT_USER_DATA", str(tmp_path / "user_data"))
-    home = Home.find()
-    home.make()
-    return home
 
 
 def test_a_strategy_that_is_nowhere_is_refused_with_the_nearest_one(home):

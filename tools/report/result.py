@@ -17,6 +17,7 @@ import pandas as pd
 
 LAST_RESULT = ".last_result.json"
 MAX_MEMBER_BYTES = 512 * 2**20  # unpacked; a year of five-minute scalping is about 40 MB
+# What `zipfile` raises: damage, an unknown compression (NotImplementedError), a password (RuntimeError).
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from stub_service import DIRECTION_CONTEXT, WARMUP, StubService, decision_columns, running
+from stub_service import DIRECTION_CONTEXT, WARMUP, decision_columns, running
 
 from strategies.shared import client, complaints, history, live
 from strategies.shared.cache import ForecastCache
@@ -508,8 +508,3 @@ def test_live_decisions_are_written_down_once_and_a_full_disk_stops_nothing(
 def test_the_run_mode_decides_what_is_asked():
     assert all(forecast_source({"runmode": mode}).live for mode in ("live", "dry_run"))
     assert not any(forecast_source({"runmode": mode}).live for mode in ("backtest", "hyperopt", "plot", "other"))
-
-
-def test_the_service_named_by_the_stub_is_another_object_each_time():
-    """Two stubs do not share their faults."""
-    assert StubService().faults is not StubService().faults

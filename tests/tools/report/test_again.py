@@ -2,19 +2,8 @@
 
 import json
 
-import pytest
-
 from tools.__main__ import main
 from tools.commands.backtest import forecast_log
-from tools.home import Home
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CANDLEWRIGHT_USER_DATA", str(tmp_path / "user_data"))
-    home = Home.find()
-    home.make()
-    return home
 
 
 def test_the_page_names_the_versions_again_from_any_folder(home, world, monkeypatch, capfd):
